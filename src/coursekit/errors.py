@@ -1,0 +1,81 @@
+"""Everything that can go wrong, sorted by whose move it is.
+
+    CoursekitError
+    ├── StudentError    exit 3   MissingWork, UnreadableWork, RunError
+    ├── AuthorError     exit 4   SpecError, GraderError, CourseError
+    └── MachineError    exit 5   SandboxError, ToolError, GradebookError
+
+Edges turn foreign errors into these at the border. The command line is the one place that catches them;
+anything else shows its traceback, because then it is a bug.
+"""
+
+from __future__ import annotations
+
+
+class CoursekitError(Exception):
+    """What happened, where, and how to mend it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class StudentError(CoursekitError):
+    """The work that was handed in; its sentence is addressed to the student."""
+
+    exit_code = 3
+
+
+class MissingWork(StudentError):
+    """A file that should have been handed in is not there."""
+
+
+class UnreadableWork(StudentError):
+    """What was handed in is there, and is not what it should be."""
+
+
+class RunError(StudentError):
+    """The student's code ran and did not do what it was asked."""
+
+
+class AuthorError(CoursekitError):
+    """An assignment, a course file or a grader; its sentence is addressed to the instructor."""
+
+    exit_code = 4
+
+
+class SpecError(AuthorError):
+    """A YAML file with an unknown field, a wrong type or a value that cannot be meant."""
+
+
+class GraderError(AuthorError):
+    """A check that cannot do its work."""
+
+
+class CourseError(AuthorError):
+    """A course folder without what the command needs: a release, a submission, an assignment of this name."""
+
+
+class MachineError(CoursekitError):
+    """This machine: a program that is missing, a box that does not start, a database that does not answer."""
+
+    exit_code = 5
+
+
+class SandboxError(MachineError):
+    """No box can be made here, or one broke for a reason that is not the student's."""
+
+
+class ToolError(MachineError):
+    """A program or package that an engine needs is missing or of the wrong version."""
+
+
+class GradebookError(MachineError):
+    """The gradebook cannot be opened or written."""

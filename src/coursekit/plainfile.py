@@ -1,0 +1,92 @@
+"""Reading one file that a student's code may have made: never through a link, never a device, never too much.
+
+Each part of the path is opened from the one before without following links, so nothing that changes meanwhile can lead
+elsewhere; opening does not wait, so a FIFO cannot hold the reader.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from coursekit.errors import MissingWork, UnreadableWork
+
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
+        raise UnreadableWork(f"'{path}' is not a path inside the submission.")
+    return pure.parts
+
+
+@contextmanager
+def _parent(root: int, parts: tuple[str, ...], path: str) -> Iterator[int]:
+    """The folder that holds the file, reached link by link from `root`."""
+    at = os.dup(root)
+    try:
+        for part in parts:
+            try:
+                below = os.open(part, _FOLDER, dir_fd=at)
+            except FileNotFoundError:
+                raise MissingWork(f"There is no file '{path}'.") from None
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise UnreadableWork(
+                        f"'{path}' leads through a link or a file; its folders must be real."
+                    ) from None
+                raise UnreadableWork(f"'{path}' cannot be opened: {error.strerror}.") from None
+            os.close(at)
+            at = below
+        yield at
+    finally:
+        os.close(at)
+
+
+def _refuse_unless_plain(info: os.stat_result, path: str, max_bytes: int) -> None:
+    for is_kind, words in _KINDS:
+        if is_kind(info.st_mode):
+            raise UnreadableWork(f"'{path}' is {words}; it must be an ordinary file.")
+    if info.st_nlink != 1:
+        raise UnreadableWork(f"'{path}' is a link to another file; it must be an ordinary file.")
+    if info.st_size > max_bytes:
+        raise UnreadableWork(f"'{path}' has {info.st_size:,} bytes; at most {max_bytes:,} are accepted.")
+
+
+def read_file(root: int, path: str, max_bytes: int) -> bytes:
+    """The bytes of an ordinary file below the open folder `root`.
+
+    Raises MissingWork if there is none, UnreadableWork if it is not an ordinary file of at most `max_bytes`.
+    """
+    *folders, name = _parts(path)
+    with _parent(root, tuple(folders), path) as parent:
+        try:
+            info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            _refuse_unless_plain(info, path, max_bytes)
+            file = os.open(name, _FILE, dir_fd=parent)
+        except FileNotFoundError:
+            raise MissingWork(f"There is no file '{path}'.") from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UnreadableWork(f"'{path}' is a link; it must be an ordinary file.") from None
+            raise UnreadableWork(f"'{path}' cannot be opened: {error.strerror}.") from None
+    with open(file, "rb", closefd=True) as opened:
+        _refuse_unless_plain(os.fstat(opened.fileno()), path, max_bytes)  # it may have been swapped since
+        data = opened.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise UnreadableWork(f"'{path}' grew while it was read; at most {max_bytes:,} bytes are accepted.")
+    return data

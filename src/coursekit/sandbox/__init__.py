@@ -1,0 +1,49 @@
+"""Boxes: where code and models that strangers made are run.
+
+`open_box` makes an empty one, `run_module` runs one of our own modules in a fresh one (that is how hostile models are opened),
+`kernel.Kernel` runs a notebook in one. This room alone knows bubblewrap, and jupyter_client.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from coursekit.errors import SandboxError
+from coursekit.records import Finished, Limits, RunInside
+from coursekit.sandbox import box as _box
+from coursekit.sandbox.box import Box
+from coursekit.sandbox.bwrap import BwrapBox
+from coursekit.sandbox.unboxed import UnboxedBox
+
+__all__ = ["Box", "Limits", "open_box", "require", "runner"]
+
+_MODULE_SECONDS = 60.0
+
+
+def open_box(name: str, limits: Limits) -> Box:
+    """An empty box. The thread that calls this must live as long as the box. Raises SandboxError with the remedy."""
+    if name == "bwrap":
+        return BwrapBox(limits)
+    if name == "none":
+        return UnboxedBox(limits)
+    raise SandboxError(f"there is no sandbox called '{name}'.", fix="use bwrap or none")
+
+
+def require(name: str) -> None:
+    """Make one box and run a program in it, so that a machine without a sandbox is told so before any work begins."""
+    with _box.closing(open_box(name, Limits())) as box:
+        finished = _box.run(box, ["/bin/true"], {}, seconds=20)
+    if finished.returncode != 0:
+        raise SandboxError(f"a program in a box ended with {finished.returncode} {finished.stopped}")
+
+
+def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS) -> RunInside:
+    """A RunInside that makes a fresh box for each run."""
+
+    def run_module(words: Sequence[str], files: Mapping[str, bytes]) -> Finished:
+        with _box.closing(open_box(name, limits)) as box:
+            inside = {f"{box.work}/{file}": data for file, data in files.items()}
+            return _box.run(box, [sys.executable, "-I", "-m", *words], inside, seconds=seconds)
+
+    return run_module

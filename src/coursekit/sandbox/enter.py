@@ -1,0 +1,152 @@
+"""Step into an empty box, give up every right, and become a program.
+
+Run by path as `python -I -S enter.py`, never imported: it must start in milliseconds and know nothing else of ours.
+On standard input: one line of JSON (the order), then the bytes of the files it names. The process that was started stays
+outside the box, waits for the program, and writes one line of JSON about it to the descriptor `status`.
+
+The box must be empty when this runs: between joining it and giving up rights, a process already inside could interfere.
+Joining the namespaces needs no privilege beyond owning them, which the user who made the box does, and root does.
+"""
+
+import base64
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+
+NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt uts ipc user pid net
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_SET_PDEATHSIG = 24, 38, 22, 1
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+SECCOMP_MODE_FILTER = 2
+CAPABILITY_VERSION_3 = 0x20080522
+EXIT_NOT_ENTERED = 125
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Filter(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def call(name, *arguments):
+    """A C library call that must succeed."""
+    if getattr(libc, name)(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+
+
+def join(pid):
+    """Enter the namespaces of the box whose first process is `pid`; the next child is inside."""
+    with contextlib.suppress(PermissionError):  # an ordinary user may not, and keeps the groups that user has anyway
+        os.setgroups([])
+    box = os.pidfd_open(pid)
+    call("setns", box, NAMESPACES)
+    os.close(box)
+
+
+def limit(limits):
+    """Set hard limits that the program cannot raise."""
+    for name, value in limits.items():
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def give_up_rights(order):
+    """Become the box's user without capabilities, without a way to get any back, behind the system-call filter."""
+    for capability in range(64):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails past the last capability of this kernel
+    os.setresgid(order["gid"], order["gid"], order["gid"])
+    os.setresuid(order["uid"], order["uid"], order["uid"])
+    call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    call("capset", header, (ctypes.c_uint32 * 6)())
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def read_exactly(count):
+    """That many bytes of standard input."""
+    parts = []
+    while count:
+        part = os.read(0, min(count, 1 << 20))
+        if not part:
+            raise EOFError("the order ended early")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def read_line():
+    """One line of standard input, byte by byte, since the files follow."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        line += read_exactly(1)
+    return bytes(line)
+
+
+def write_files(files):
+    """Put the files into the box, as the box's user."""
+    for path, size in files:
+        data = read_exactly(size)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+
+def become(order):
+    """In the box: write the files, set limits, load the filter, and run the program."""
+    os.setsid()
+    if order["boxed"]:
+        give_up_rights(order)
+    else:
+        # Without a box nothing else would end this process with the grader.
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    os.umask(0o022)
+    write_files(order["files"])
+    os.chdir(order["cwd"])
+    os.nice(order["nice"])
+    limit(order["limits"])
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(nothing, 0)
+    if order["boxed"]:
+        program = base64.b64decode(order["seccomp"])
+        rules = Filter(len(program) // 8, program)
+        call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(rules), 0, 0)
+    os.execve(order["argv"][0], order["argv"], order["env"])
+
+
+def main():
+    """Enter, run, wait, report."""
+    order = json.loads(read_line())
+    if order["boxed"]:
+        join(order["pid"])
+    child = os.fork()
+    if child == 0:
+        try:
+            os.set_inheritable(order["status"], False)
+            become(order)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the grader must hear of it and nothing may run on
+            os.write(order["status"], (json.dumps({"not_entered": f"{type(error).__name__}: {error}"}) + "\n").encode())
+        os._exit(EXIT_NOT_ENTERED)
+    os.close(0)
+    os.write(order["status"], (json.dumps({"pid": child}) + "\n").encode())
+    _, status, usage = os.wait4(child, 0)
+    done = {
+        "returncode": os.waitstatus_to_exitcode(status),
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_memory_bytes": usage.ru_maxrss * 1024,
+    }
+    os.write(order["status"], (json.dumps(done) + "\n").encode())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception as error:  # noqa: BLE001
+        sys.exit(f"the box could not be entered: {type(error).__name__}: {error}")
