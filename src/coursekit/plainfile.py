@@ -11,7 +11,7 @@ import os
 import stat
 from contextlib import contextmanager
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from coursekit.errors import MissingWork, UnreadableWork
 
@@ -65,6 +65,38 @@ def _refuse_unless_plain(info: os.stat_result, path: str, max_bytes: int) -> Non
         raise UnreadableWork(f"'{path}' is a link to another file; it must be an ordinary file.")
     if info.st_size > max_bytes:
         raise UnreadableWork(f"'{path}' has {info.st_size:,} bytes; at most {max_bytes:,} are accepted.")
+
+
+def read_below(folder: Path, path: str, max_bytes: int) -> bytes:
+    """See read_file: the same below a folder given by its path."""
+    try:
+        root = os.open(folder, _FOLDER)
+    except OSError as error:
+        raise MissingWork(f"There is no folder '{folder.name}'.") from error
+    try:
+        return read_file(root, path, max_bytes)
+    finally:
+        os.close(root)
+
+
+def plain_files(folder: Path, max_bytes: int, max_files: int = 1000) -> dict[str, int]:
+    """The ordinary files below a folder that holds what a stranger put there: relative path -> size.
+
+    Links, devices, hidden files and whatever goes past `max_files` or `max_bytes` in all are left out.
+    """
+    found: dict[str, int] = {}
+    left = max_bytes
+    for at, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
+        for name in sorted(files):
+            path = Path(at) / name
+            info = path.lstat()
+            left -= info.st_size
+            if len(found) >= max_files or left < 0:
+                return found
+            if stat.S_ISREG(info.st_mode) and info.st_nlink == 1 and not name.startswith("."):
+                found[str(path.relative_to(folder))] = info.st_size
+    return found
 
 
 def read_file(root: int, path: str, max_bytes: int) -> bytes:

@@ -311,11 +311,13 @@ class Task(Record, kw_only=True):
     assignment: Assignment
     student: str
     notebook: str
-    """Path of the restored notebook."""
+    """Path of the restored notebook; empty when there is none that could be run."""
+    refusal: str = ""
+    """Why there is none, as a sentence for the student."""
     submission: str
     """Path of the folder that was handed in; only bytes are read from it."""
     files: dict[str, str]
-    """Name in the box -> path: the data of the release, and nothing else."""
+    """Path in the working folder of the box -> path here: what the notebook may read."""
     checks: tuple[str, ...]
     """Folders and files with checks, public first."""
     hidden: str

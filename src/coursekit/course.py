@@ -1,0 +1,195 @@
+"""The course folder: where its files are, which assignments and submissions it has, and how results are kept in it.
+
+This room reads what instructors wrote and what students handed in, as bytes, and writes scores so that a stop at any moment
+leaves either the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from coursekit import decoding, specs
+from coursekit.errors import CourseError
+from coursekit.plainfile import plain_files
+from coursekit.records import Assignment, Case, Course, Score, Submission
+
+COURSE_FILE = "assignments/course.yaml"
+_PLAIN_FILE = "nbgrader_config.py"
+_SEED_FILE = ".seed"
+_SEED_BYTES = 16
+_ID_LENGTH = 12
+_MOST_BYTES = 500_000_000
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def find(start: Path) -> Path:
+    """The course folder that `start` lies in. Raises CourseError if there is none above it."""
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / COURSE_FILE).is_file() or (folder / _PLAIN_FILE).is_file():
+            return folder
+    raise CourseError(
+        f"there is no course here: neither {COURSE_FILE} nor {_PLAIN_FILE}, in this folder or above it.",
+        where=str(start),
+        fix="go to the course folder, or name it with --course",
+    )
+
+
+def load(root: Path) -> Course:
+    """What `course.yaml` says; the defaults for a plain nbgrader course, which has none."""
+    file = root / COURSE_FILE
+    return specs.course(file.read_bytes(), COURSE_FILE) if file.is_file() else Course()
+
+
+def is_plain(root: Path) -> bool:
+    """Whether nothing in the course is ours."""
+    return not (root / COURSE_FILE).is_file()
+
+
+def names(root: Path, source: str = "assignments") -> list[str]:
+    """The names of the assignments, in order."""
+    folder = root / source
+    if not folder.is_dir():
+        return []
+    ours = not is_plain(root)
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".") and (not ours or (entry / "assignment.yaml").is_file())
+    )
+
+
+def assignment(root: Path, name: str) -> Assignment:
+    """The facts of one assignment. Raises CourseError if there is no such one, SpecError if its file is wrong."""
+    file = root / "assignments" / name / "assignment.yaml"
+    if not file.is_file():
+        known = names(root)
+        fix = decoding.near(name, known)
+        raise CourseError(f"there is no assignment called '{name}'.", where=str(root / "assignments"), fix=fix)
+    return specs.assignment(file.read_bytes(), f"assignments/{name}/assignment.yaml", name)
+
+
+def cases(root: Path, name: str, kind: str = "wrong") -> dict[str, Case]:
+    """The known wrong answers of an assignment, by name."""
+    folder = root / "autograder" / name / kind
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    return {file.stem: specs.case(file.read_bytes(), f"autograder/{name}/{kind}/{file.name}") for file in files}
+
+
+# --- submissions -----------------------------------------------------------------------------------------------------
+
+
+def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Submission]:
+    """What was handed in for an assignment, by student. Raises CourseError if a student named in `only` is missing."""
+    found = {
+        folder.name: Submission(student=folder.name, assignment=name, folder=str(folder / name))
+        for folder in (sorted(submitted.iterdir()) if submitted.is_dir() else ())
+        if not folder.name.startswith(".") and not folder.is_symlink() and (folder / name).is_dir()
+    }
+    for student in only:
+        if student not in found:
+            near = decoding.near(student, sorted(found))
+            raise CourseError(
+                f"there is no submission of '{student}' for '{name}'.", where=str(submitted), fix=near
+            )
+    if not found:
+        raise CourseError(
+            f"nobody has handed in '{name}'.",
+            where=str(submitted),
+            fix=f"put each submission into {submitted.name}/STUDENT/{name}/",
+        )
+    return [found[student] for student in sorted(only or found)]
+
+
+def handed_in(submission: Submission) -> dict[str, str]:
+    """The ordinary files of a submission: relative path -> path here."""
+    folder = Path(submission.folder)
+    return {path: str(folder / path) for path in plain_files(folder, _MOST_BYTES)}
+
+
+# --- secrets and hashes ----------------------------------------------------------------------------------------------
+
+
+def seed(root: Path, name: str) -> str:
+    """The secret seed of an assignment's hidden data, made when it is first asked for."""
+    file = root / "autograder" / name / _SEED_FILE
+    if not file.parent.is_dir():
+        return ""
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
+            made.write(secrets.token_hex(_SEED_BYTES) + "\n")
+    except FileExistsError:
+        pass
+    text = file.read_text(encoding="utf-8").strip()
+    if not text:
+        raise CourseError("the seed file is empty.", where=str(file), fix="delete it, or write the term's seed into it")
+    return text
+
+
+def plant_seed(root: Path, name: str, value: str) -> None:
+    """Write an assignment's seed, in a course that has none yet."""
+    write(root / "autograder" / name / _SEED_FILE, f"{value}\n".encode())
+
+
+def seed_id(value: str) -> str:
+    """A name for a seed that does not give it away."""
+    return hashlib.sha256(f"coursekit seed {value}".encode()).hexdigest()[:_ID_LENGTH] if value else "none"
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """One sha256 over the names and contents of files and folders, without caches, seeds and other hidden files."""
+    total = hashlib.sha256()
+    for top in paths:
+        files = [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
+        for file in files:
+            relative = file.relative_to(top.parent)
+            if not any(part.startswith(".") or part == "__pycache__" for part in relative.parts):
+                total.update(f"{relative}\0{file.stat().st_size}\0".encode())
+                total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def score_file(root: Path, student: str, name: str) -> Path:
+    """Where a score is kept."""
+    return root / "scores" / student / name / "score.json"
+
+
+def write_score(root: Path, score: Score) -> Path:
+    """Keep a score, whole or not at all."""
+    file = score_file(root, score.student, score.assignment)
+    write(file, msgspec.json.format(msgspec.json.encode(score)) + b"\n")
+    return file
+
+
+def scores(root: Path, name: str) -> list[Score]:
+    """Every score kept for an assignment, by student. Raises SpecError for a file that is not one."""
+    folder = root / "scores"
+    files = sorted(folder.glob(f"*/{name}/score.json")) if folder.is_dir() else []
+    return [decoding.decode_json(file.read_bytes(), Score, str(file.relative_to(root))) for file in files]
+
+
+def write(file: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with open(handle, "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,227 @@
+"""What a check holds in its hands: the student's functions, their model, their notebook.
+
+Everything here turns a student's mistake into a sentence for the student. A check that fails because of the work raises
+`Wrong`; one that cannot be asked because something it needs failed raises `Blocked`; what else is raised is a broken check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coursekit import measure as measuring
+from coursekit import notebook, profiles, wire
+from coursekit.examination.attempt import Attempt
+from coursekit.errors import GraderError, StudentError
+from coursekit.profiles import Profile
+from coursekit.records import Artifact, Collected, Measurement, RunInside, Target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PUBLIC_SEED = "public"
+_LONGEST = 300
+
+
+class Wrong(AssertionError):
+    """The work is not right, and this sentence says how."""
+
+
+class Blocked(Exception):
+    """Something that the check needs failed before; this sentence says what."""
+
+
+def generator(seed: str, purpose: str) -> np.random.Generator:
+    """Random numbers for one purpose: the same for every student and every order of checks."""
+    import numpy as np  # noqa: PLC0415 - the command line must not pay for it
+
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()))
+
+
+class Kernel:
+    """The functions that the notebook defined."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        if attempt.kernel is None:
+            raise Blocked(f"The notebook could not be run. {attempt.run.reason}".strip())
+
+    def call(self, name: str, *arguments: Any, returns: Any = ..., seconds: float | None = None) -> Any:
+        """What the student's function `name` returns for these arguments.
+
+        Arguments and the returned value are numbers, text, lists, dicts and arrays of numbers (`wire`). `returns` says what
+        the value must be, as `wire.match` reads it; a tuple comes back as a tuple. Raises Wrong if the function is
+        missing, raises, takes longer than `seconds` or returns something else.
+        """
+        answer = self._attempt.call(name, arguments, seconds)
+        if answer.stopped:
+            self._explain_stop(name, answer.stopped)
+        if answer.missing:
+            self._explain_missing(name, answer.message)
+        if answer.raised:
+            raise Wrong(_cut(f"{name}() raised {answer.raised}: {answer.message}"))
+        if answer.unsendable:
+            raise Wrong(_cut(f"{name}() must return numbers, lists or arrays; {answer.unsendable}."))
+        try:
+            value = wire.decode(answer.value.encode())
+            if returns is ...:
+                return value
+            wire.match(value, returns)
+        except wire.Unsendable as error:
+            raise Wrong(_cut(f"{name}() returned something that cannot be read: {error}.")) from None
+        except wire.Mismatch as error:
+            raise Wrong(_cut(f"{name}() returned {error}.")) from None
+        return wire.scalars(value, returns)
+
+    def _explain_stop(self, name: str, reason: str) -> None:
+        if self._attempt.run.state == "stopped":
+            raise Blocked(self._attempt.run.reason)
+        raise Wrong(_cut(f"{name}() was stopped: {reason}."))
+
+    def _explain_missing(self, name: str, kind: str) -> None:
+        if kind:
+            raise Wrong(f"{name} must be a function; it is a {kind}.")
+        failures = self._attempt.run.failures
+        if failures:
+            first = failures[0]
+            raise Blocked(_cut(f"{name}() is not there: code cell {first.cell} raised {first.name}: {first.message}"))
+        raise Wrong(f"The notebook does not define {name}().")
+
+
+class Submission:
+    """The notebook as it was run."""
+
+    def __init__(self, nb: dict[str, Any]) -> None:
+        self.notebook = nb
+
+    def source(self, grade_id: str) -> str:
+        """The source of the cell with this grade id. Raises GraderError if the release has no such cell."""
+        return notebook.source_of(self.notebook, grade_id)
+
+    @property
+    def code(self) -> str:
+        """All code cells, one after the other."""
+        return notebook.all_code(self.notebook)
+
+
+class Bench:
+    """Measures models, each figure once."""
+
+    def __init__(self, inside: RunInside, folders: tuple[Path, ...]) -> None:
+        self._inside, self._folders = inside, folders
+        self._known: dict[tuple[str, str, str], Measurement] = {}
+
+    def profile(self, name: str) -> Profile:
+        """The profile of this name. Raises SpecError with a near match."""
+        return profiles.load(name, self._folders)
+
+    def measure(self, data: bytes, profile: str | None = None) -> dict[str, Measurement]:
+        """Every figure that the engines have for these bytes, by metric."""
+        board = self.profile(profile) if profile else None
+        return {each.metric: each for each in measuring.measure(data, board, self._inside)}
+
+    def figure(self, data: bytes, metric: str, profile: str | None) -> Measurement:
+        """One figure. Raises GraderError if no engine has it, UnreadableWork if the model has none."""
+        key = (hashlib.sha256(data).hexdigest(), metric, profile or "")
+        if key not in self._known:
+            board = self.profile(profile) if profile else None
+            for each in measuring.measure(data, board, self._inside, [metric]):
+                self._known[(key[0], each.metric, key[2])] = each
+        if key not in self._known:
+            raise GraderError(f"no engine gives the metric '{metric}'{' on ' + profile if profile else ''}.")
+        return self._known[key]
+
+    def predict(self, data: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The model's outputs for these inputs, as float32; labels stay here."""
+        return measuring.predict(data, x, self._inside)
+
+
+class Model:
+    """A collected artifact: its bytes, and what can be measured on them."""
+
+    def __init__(self, attempt: Attempt, declared: Artifact | None, collected: Collected | None, bench: Bench) -> None:
+        if declared is None or collected is None:
+            raise GraderError("a check asks for a model, but assignment.yaml declares none.")
+        if collected.problem:
+            raise Blocked(collected.problem)
+        self.data = attempt.artifacts[declared.path]
+        self.path = declared.path
+        self._bench = bench
+
+    def measure(self, metric: str, profile: str | None = None) -> Measurement:
+        """One figure of the model; a model that has none is the student's failed check."""
+        try:
+            return self._bench.figure(self.data, metric, profile)
+        except StudentError as error:
+            raise Wrong(str(error)) from None
+
+    def predict(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The outputs for inputs of shape (n, ...), as float32 of shape (n, classes)."""
+        try:
+            return self._bench.predict(self.data, x)
+        except StudentError as error:
+            raise Wrong(str(error)) from None
+
+    def accuracy(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
+        """The share of inputs whose largest output is the label's."""
+        outputs = self.predict(x)
+        if outputs.ndim != 2 or len(outputs) != len(y):
+            raise Wrong(f"The model gives outputs of shape {outputs.shape}; one row of classes per input is needed.")
+        return float((outputs.argmax(axis=1) == y).mean())
+
+
+class Targets:
+    """Computes a target's figure: from an engine, or from the models and data that the target names."""
+
+    def __init__(self, attempt: Attempt, bench: Bench, data: Mapping[str, Any]) -> None:
+        self._attempt, self._bench, self._data = attempt, bench, data
+        self._accuracies: dict[tuple[str, str], float] = {}
+
+    def model(self) -> Model:
+        """The artifact. Raises Blocked if there is none."""
+        return Model(self._attempt, self._attempt.task.assignment.artifact, self._attempt.run.artifact, self._bench)
+
+    def baseline(self) -> Model:
+        """The baseline. Raises Blocked if there is none."""
+        return Model(self._attempt, self._attempt.task.assignment.baseline, self._attempt.run.baseline, self._bench)
+
+    def figure(self, target: Target) -> Measurement:
+        """The target's figure. Raises Wrong, Blocked or GraderError."""
+        computed = {
+            "accuracy": self._accuracy,
+            "accuracy_drop_points": self._accuracy_drop,
+            "file_ratio": self._file_ratio,
+        }
+        if target.metric in computed:
+            return computed[target.metric](target)
+        return self.model().measure(target.metric, target.profile)
+
+    def _accuracy_on(self, model: Model, target: Target) -> float:
+        key = (model.path, str(target.data))
+        if key not in self._accuracies:
+            if target.data not in self._data:
+                raise GraderError(f"target '{target.id}' needs {target.data} data, and there is none.")
+            self._accuracies[key] = model.accuracy(*self._data[target.data]())
+        return self._accuracies[key]
+
+    def _accuracy(self, target: Target) -> Measurement:
+        value = round(self._accuracy_on(self.model(), target), 6)
+        return Measurement(metric="accuracy", value=value, unit="", engine="litert")
+
+    def _accuracy_drop(self, target: Target) -> Measurement:
+        before = self._accuracy_on(self.baseline(), target)
+        value = round(100 * (before - self._accuracy_on(self.model(), target)), 4)
+        note = f"against '{self.baseline().path}', which has {before:.4f}"
+        return Measurement(
+            metric="accuracy_drop_points", value=value, unit="percentage points", engine="litert", note=note
+        )
+
+    def _file_ratio(self, _: Target) -> Measurement:
+        value = round(len(self.model().data) / len(self.baseline().data), 6)
+        return Measurement(metric="file_ratio", value=value, unit="", engine="flatbuffer")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

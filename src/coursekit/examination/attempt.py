@@ -1,0 +1,161 @@
+"""One attempt at one submission: its notebook runs in a box, its artifacts are read, its functions can be called.
+
+This is what a trusted pytest process holds on to while it asks its questions. The kernel starts when the attempt begins and
+ends with it; what it made is read once, so that every metric is measured on the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coursekit import notebook
+from coursekit.errors import StudentError
+from coursekit.plainfile import read_below
+from coursekit.records import Artifact, Collected, Failure, Limits, Run, Task
+from coursekit.sandbox.kernel import Answer, CellResult, Kernel
+
+_MOST_RESTARTS = 2
+_SHOWN = 500
+_SHOWN_LINES = 3
+
+
+class Attempt:
+    """The run of one submission, begun by `begin` and ended by `end`."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.kernel: Kernel | None = None
+        self.artifacts: dict[str, bytes] = {}
+        self.executed: dict[str, Any] | None = None
+        self.run = Run(state="not run", reason=task.refusal, sandbox=task.sandbox)
+        self._restarts = 0
+
+    # --- the run ------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Run the notebook and read what it made. Raises MachineError if there is no box to run it in."""
+        began = time.monotonic()
+        if not self.task.refusal:
+            self._run_notebook()
+        collected = {
+            "artifact": self._collect(self.task.assignment.artifact),
+            "baseline": self._collect(self.task.assignment.baseline),
+        }
+        self.run = _replaced(self.run, wall_seconds=round(time.monotonic() - began, 3), **collected, **self._used())
+
+    def _used(self) -> dict[str, Any]:
+        if self.kernel is None:
+            return {}
+        watch = self.kernel.box.watch
+        return {"cpu_seconds": round(self.kernel.cpu_seconds, 3), "peak_memory_bytes": watch.peak_memory_bytes}
+
+    def _run_notebook(self) -> None:
+        nb = json.loads(Path(self.task.notebook).read_bytes())
+        self.kernel = self._start()
+        failures: list[Failure] = []
+        reason = ""
+        left = self.task.assignment.limits.seconds
+        for number, cell in enumerate(notebook.code_cells(nb), start=1):
+            if reason:
+                break
+            began = time.monotonic()
+            result = self._run_cell(cell["source"], left)
+            left -= time.monotonic() - began
+            cell["outputs"], cell["execution_count"] = result.outputs, number
+            if result.error is not None:
+                failures.append(_failure(number, cell, result))
+            if result.stopped:
+                reason = f"Code cell {number} was stopped: {result.stopped}."
+        self.executed = nb
+        self.run = _replaced(
+            self.run, state="stopped" if reason else "finished", reason=reason, failures=tuple(failures)
+        )
+
+    def _start(self) -> Kernel:
+        files = {name: Path(path).read_bytes() for name, path in self.task.files.items()}
+        return Kernel(self.task.sandbox, self.task.assignment.limits, files)
+
+    def _run_cell(self, source: str, left: float) -> CellResult:
+        assert self.kernel is not None  # noqa: S101 - for the type checker: it was started above
+        limits = self.task.assignment.limits
+        if left <= 0:
+            return CellResult(outputs=[], stopped=f"the notebook ran for more than {limits.seconds:g} seconds in all")
+        return self.kernel.run_cell(source, min(limits.cell_seconds, left))
+
+    # --- artifacts ------------------------------------------------------------------------------------------------
+
+    def _collect(self, artifact: Artifact | None) -> Collected | None:
+        """Read a declared artifact, from the box or from what was handed in."""
+        if artifact is None:
+            return None
+        try:
+            if artifact.made_by == "student":
+                data = read_below(Path(self.task.submission), artifact.path, artifact.max_bytes)
+            elif self.kernel is None or self.kernel.stopped:
+                problem = f"The notebook did not get to make '{artifact.path}'. {self.run.reason}".strip()
+                return Collected(path=artifact.path, problem=problem)
+            else:
+                data = self.kernel.read(artifact.path, artifact.max_bytes)
+        except StudentError as error:
+            return Collected(path=artifact.path, problem=str(error))
+        if not data:
+            return Collected(path=artifact.path, problem=f"'{artifact.path}' is empty.")
+        self.artifacts[artifact.path] = data
+        return Collected(path=artifact.path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    # --- questions ------------------------------------------------------------------------------------------------
+
+    def call(self, name: str, arguments: tuple[Any, ...], seconds: float | None) -> Answer:
+        """Call a function of the notebook; a kernel that an earlier call ended is run again, at most twice."""
+        if self.kernel is None:
+            return Answer(stopped=self.run.reason)
+        if self.kernel.stopped and self.run.state == "finished" and self._restarts < _MOST_RESTARTS:
+            self._restarts += 1
+            self._rerun()
+        return self.kernel.call(name, arguments, seconds or self.task.assignment.limits.cell_seconds)
+
+    def _rerun(self) -> None:
+        """The same notebook in a fresh box, for the sake of the checks that are left."""
+        assert self.kernel is not None  # noqa: S101 - for the type checker: `call` made sure
+        assert self.executed is not None  # noqa: S101 - likewise
+        self.kernel.close()
+        self.kernel = self._start()
+        left = self.task.assignment.limits.seconds
+        for cell in notebook.code_cells(self.executed):
+            began = time.monotonic()
+            if self._run_cell(cell["source"], left).stopped:
+                return
+            left -= time.monotonic() - began
+
+    def end(self) -> None:
+        """End the box, and note what was used in all."""
+        if self.kernel is not None:
+            self.kernel.close()
+            self.run = _replaced(self.run, **self._used())
+
+
+def _replaced(run: Run, **changes: Any) -> Run:
+    import msgspec  # noqa: PLC0415 - only here
+
+    return msgspec.structs.replace(run, **changes)
+
+
+def _failure(number: int, cell: Mapping[str, Any], result: CellResult) -> Failure:
+    assert result.error is not None  # noqa: S101 - for the type checker: the caller looked
+    lines = cell["source"].strip().splitlines()[:_SHOWN_LINES]
+    return Failure(
+        cell=number,
+        name=result.error.ename[:_SHOWN],
+        message=result.error.evalue[:_SHOWN],
+        source="\n".join(line[:_SHOWN] for line in lines),
+    )
+
+
+def engine_limits(limits: Limits) -> Limits:
+    """The limits under which a model is opened: those of the submission, in memory and disk."""
+    return Limits(memory_bytes=limits.memory_bytes, disk_bytes=limits.disk_bytes, output_bytes=64_000_000)

@@ -1,0 +1,121 @@
+"""The trusted pytest process, from outside: started with a task, watched, and read when it is done.
+
+It runs isolated from the caller's environment and from every folder but those with checks; the submission is not among
+them. Whatever it prints goes to a log, for whoever wrote the checks.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coursekit.errors import GraderError
+from coursekit.records import Examination, Task
+
+_SPARE_SECONDS = 600.0
+_TURN_SECONDS = 0.2
+_LOG_TAIL = 2000
+
+# Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no student's or author's conftest.
+_COMMON = [sys.executable, "-I", "-m", "pytest", "-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
+_COMMON += ["-p", "no:cacheprovider", "--import-mode=importlib", "--noconftest"]
+
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/nonexistent",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+class Stopped(Exception):  # noqa: N818 - an order, not an error
+    """The grader was told to stop; there is no examination."""
+
+
+def examine(task: Task, stop: threading.Event) -> Examination:
+    """Examine one submission. Raises GraderError if the process breaks, Stopped if `stop` is set meanwhile."""
+    out = Path(task.out)
+    (out / "examination.json").unlink(missing_ok=True)
+    task_file = out / "task.json"
+    with open(os.open(task_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # it holds the seed
+        file.write(msgspec.json.encode(task))
+    (out / "pytest.ini").write_text("[pytest]\n")
+    try:
+        code = _run(_words(task, task_file, out), out, _deadline(task), stop)
+    finally:
+        task_file.unlink()
+    return _read(out, code)
+
+
+def listed(checks: Sequence[str]) -> list[tuple[str, float]]:
+    """The ids and points of the pytest checks in these folders. Raises GraderError if one cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="coursekit-") as scratch:
+        out = Path(scratch)
+        (out / "pytest.ini").write_text("[pytest]\n")
+        words = [*_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--collect-only"]
+        folders = [path for path in checks if not path.endswith(".yaml")]
+        words += ["--coursekit-list", str(out / "checks.json"), "--", *folders]
+        _run(words, out, _SPARE_SECONDS, threading.Event())
+        found = msgspec.json.decode((out / "checks.json").read_bytes(), type=dict[str, Any])
+    if found["broken"]:
+        raise GraderError(found["broken"])
+    return [(name, float(points)) for name, points in found["checks"]]
+
+
+def _words(task: Task, task_file: Path, out: Path) -> list[str]:
+    """The command line of one examination."""
+    words = [*_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--basetemp", str(out / "tmp")]
+    words += ["--coursekit-task", str(task_file)]
+    return [*words, "--", *(task.checks or (str(out / "pytest.ini"),))]
+
+
+def _deadline(task: Task) -> float:
+    """Seconds after which the process itself must be broken: it enforces all smaller limits."""
+    return 4 * task.assignment.limits.seconds + _SPARE_SECONDS
+
+
+def _run(words: list[str], out: Path, seconds: float, stop: threading.Event) -> int:
+    with (out / "pytest.log").open("wb") as log:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_ENVIRONMENT,
+            cwd=out,
+            start_new_session=True,
+        )
+        try:
+            for _ in range(int(seconds / _TURN_SECONDS)):
+                try:
+                    return process.wait(_TURN_SECONDS)
+                except subprocess.TimeoutExpired:
+                    if stop.is_set():
+                        raise Stopped from None
+            raise GraderError(f"the checks did not end within {seconds:.0f} seconds.", where=str(out / "pytest.log"))
+        finally:
+            process.kill()  # its boxes die with it
+            process.wait()
+
+
+def _read(out: Path, code: int) -> Examination:
+    try:
+        return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
+    except (OSError, msgspec.DecodeError) as error:
+        log = (out / "pytest.log").read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()
+        said = log[-1] if log else "nothing was printed"
+        raise GraderError(
+            f"the trusted pytest process ended with status {code} and no result: {said}", where=str(out / "pytest.log")
+        ) from error

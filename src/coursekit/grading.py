@@ -1,0 +1,256 @@
+"""Grading one submission: put the release's cells back, have it examined, and add up what it earned.
+
+The submission is bytes until `notebook` has parsed it, and runs only in the box of the trusted pytest process. What a
+student did wrong becomes a sentence in their score; what we did wrong becomes a score that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, specs
+from coursekit.errors import CoursekitError, MissingWork, StudentError
+from coursekit.plainfile import read_below
+from coursekit.records import (
+    Assignment,
+    Check,
+    Examination,
+    GradedCell,
+    Late,
+    Provenance,
+    Run,
+    SandboxName,
+    Score,
+    Submission,
+    Task,
+    Waiting,
+)
+
+_MOST_BYTES = 110_000_000
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for every submission of an assignment: the release, the checks and what the score depends on."""
+
+    assignment: Assignment
+    notebooks: Mapping[str, dict[str, Any]]
+    """Notebook name without suffix -> the notebook as it was released."""
+    cells: Mapping[str, tuple[GradedCell, ...]]
+    files: Mapping[str, str]
+    """Path in the working folder -> path here: the data that came with the release."""
+    checks: tuple[str, ...] = ()
+    hidden: str = ""
+    profiles: tuple[str, ...] = ()
+    seed: str = ""
+    sandbox: SandboxName = "bwrap"
+    late: Late | None = None
+    extensions: Mapping[str, datetime] = {}
+    grader_sha256: str = ""
+    environment_sha256: str = ""
+    tools: Mapping[str, str] = {}
+
+
+class Graded(msgspec.Struct, frozen=True, kw_only=True):
+    """A score, and the notebooks that were executed for it."""
+
+    score: Score
+    executed: Mapping[str, dict[str, Any]] = {}
+    submitted_at: datetime | None = None
+    log: str = ""
+    """What the trusted process printed, when something of ours was broken."""
+
+
+def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
+    """The score of one submission. Raises examiner.Stopped if `stop` is set; every fault becomes part of the score."""
+    with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as scratch:
+        parts = [
+            _examine(plan, submission, stem, Path(scratch) / stem, stop)
+            for stem in sorted(plan.notebooks)
+        ]
+    return _put_together(plan, submission, parts)
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One notebook of a submission, examined."""
+
+    stem: str
+    examination: Examination
+    notes: tuple[str, ...] = ()
+    executed: dict[str, Any] | None = None
+    log: str = ""
+
+
+def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: threading.Event) -> _Part:
+    out.mkdir(mode=0o700)
+    restored, refusal, notes = "", "", ()
+    try:
+        nb, notes = _restored(plan, submission, stem)
+        restored = str(out / "restored.ipynb")
+        Path(restored).write_text(json.dumps(nb))
+    except StudentError as error:
+        refusal = str(error)
+    task = Task(
+        assignment=plan.assignment,
+        student=submission.student,
+        notebook=restored,
+        refusal=refusal,
+        submission=submission.folder,
+        files=_files(plan, submission),
+        checks=plan.checks,
+        hidden=plan.hidden,
+        profiles=plan.profiles,
+        seed=plan.seed,
+        sandbox=plan.sandbox,
+        out=str(out),
+    )
+    try:
+        examination = examiner.examine(task, stop)
+    except CoursekitError as error:
+        run = Run(state="not run", reason="", sandbox=plan.sandbox)
+        examination = Examination(run=run, checks=(), broken=error.what)
+    executed = out / "executed.ipynb"
+    broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
+    log = out / "pytest.log"
+    return _Part(
+        stem=stem,
+        examination=examination,
+        notes=notes,
+        executed=json.loads(executed.read_bytes()) if executed.is_file() else None,
+        log=log.read_text(errors="replace") if broken and log.is_file() else "",
+    )
+
+
+def _restored(plan: Plan, submission: Submission, stem: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The notebook as it will run: the student's answers in the release's frame, and what had to be mended."""
+    data, notes = _handed_in(plan, submission, stem)
+    submitted = notebook.parse(data, f"{stem}.ipynb")
+    nb, mended = notebook.restore(submitted, dict(plan.notebooks[stem]), plan.cells[stem])
+    return nb, (*notes, *mended)
+
+
+def _handed_in(plan: Plan, submission: Submission, stem: str) -> tuple[bytes, tuple[str, ...]]:
+    """The notebook's bytes; where there is only one and it has another name, that one."""
+    folder = Path(submission.folder)
+    try:
+        return read_below(folder, f"{stem}.ipynb", _MOST_BYTES), ()
+    except MissingWork:
+        others = [path for path in course.handed_in(submission) if path.endswith(".ipynb")]
+        if len(plan.notebooks) > 1 or len(others) != 1:
+            there = f" There is {', '.join(others)}." if others else ""
+            raise MissingWork(f"No notebook '{stem}.ipynb' was handed in.{there}") from None
+        note = f"'{others[0]}' was taken for '{stem}.ipynb'; keep the name it was released with."
+        return read_below(folder, others[0], _MOST_BYTES), (note,)
+
+
+def _files(plan: Plan, submission: Submission) -> dict[str, str]:
+    """What lies in the working folder: the student's other files, under those of the release."""
+    made = {each.path for each in (plan.assignment.artifact, plan.assignment.baseline) if each is not None}
+    own = {
+        path: here
+        for path, here in course.handed_in(submission).items()
+        if not path.endswith(".ipynb") and path not in made and path != "timestamp.txt"
+    }
+    return own | dict(plan.files)
+
+
+# --- the score ---------------------------------------------------------------------------------------------------------
+
+
+def _put_together(plan: Plan, submission: Submission, parts: list[_Part]) -> Graded:
+    executed = {part.stem: part.executed for part in parts if part.executed is not None}
+    checks = _in_order(plan, [check for part in parts for check in part.examination.checks], executed)
+    broken = next((part.examination.broken for part in parts if part.examination.broken), "")
+    submitted_at, time_note = _submitted_at(submission)
+    score = scoring.score(
+        assignment=plan.assignment,
+        student=submission.student,
+        checks=checks,
+        waiting=tuple(_waiting(plan, executed)),
+        run=_whole_run([part.examination.run for part in parts]),
+        notes=(*(note for part in parts for note in part.notes), *time_note),
+        broken=broken,
+        provenance=_provenance(plan, submission, parts),
+    )
+    grade_ = scoring.lateness(
+        plan.assignment.due, submitted_at, plan.late, score.earned, plan.extensions.get(submission.student)
+    )
+    return Graded(
+        score=msgspec.structs.replace(score, grade=grade_),
+        executed=executed,
+        submitted_at=submitted_at,
+        log="\n".join(part.log for part in parts if part.log),
+    )
+
+
+def _in_order(plan: Plan, asked: list[Check], executed: Mapping[str, dict[str, Any]]) -> tuple[Check, ...]:
+    """Our checks and those that stand in the notebook itself, in the notebook's order."""
+    ours = {check.id: check for check in asked}
+    theirs = {stem: tuple(cell for cell in cells if cell.id not in ours) for stem, cells in plan.cells.items()}
+    if plan.checks:
+        theirs = _with_own_asserts(theirs)
+    known = ours | {check.id: check for check in cellgrades.grade_notebooks(theirs, executed)}
+    order = [name for name in cellgrades.check_ids(plan.cells).values() if name in known]
+    return tuple(known[name] for name in [*order, *(name for name in known if name not in order)])
+
+
+def _with_own_asserts(cells: Mapping[str, tuple[GradedCell, ...]]) -> dict[str, tuple[GradedCell, ...]]:
+    """Of an assignment with our checks, the test cells that do something: ours are comments."""
+    return {
+        stem: tuple(cell for cell in each if cell.solution or not cell.grade or specs.has_test(cell.source))
+        for stem, each in cells.items()
+    }
+
+
+def _waiting(plan: Plan, executed: Mapping[str, dict[str, Any]]) -> Iterator[Waiting]:
+    """The cells that a person marks; one left as it was handed out earns nothing and waits for nobody."""
+    ids = cellgrades.check_ids(plan.cells)
+    for stem, cells in plan.cells.items():
+        empty = cellgrades.unanswered(cells, executed[stem]) if stem in executed else {cell.id for cell in cells}
+        for cell in cells:
+            if cell.manual and cell.id not in empty:
+                yield Waiting(id=ids[stem, cell.id], points=cell.points or 0.0)
+
+
+def _whole_run(runs: list[Run]) -> Run:
+    """The runs of all notebooks of a submission as one: the times added, the worst state."""
+    worst = min(runs, key=lambda run: ("not run", "stopped", "finished").index(run.state))
+    return msgspec.structs.replace(
+        worst,
+        failures=tuple(failure for run in runs for failure in run.failures),
+        wall_seconds=round(sum(run.wall_seconds for run in runs), 3),
+        cpu_seconds=round(sum(run.cpu_seconds for run in runs), 3),
+        peak_memory_bytes=max(run.peak_memory_bytes for run in runs),
+    )
+
+
+def _submitted_at(submission: Submission) -> tuple[datetime | None, tuple[str, ...]]:
+    try:
+        return submission.submitted_at or gradebook.timestamp(Path(submission.folder)), ()
+    except StudentError as error:
+        return None, (f"{error.what} The time of submission is not known.",)
+
+
+def _provenance(plan: Plan, submission: Submission, parts: list[_Part]) -> Provenance:
+    from coursekit import __version__, profiles  # noqa: PLC0415 - the version is not a room
+
+    artifact = parts[0].examination.run.artifact
+    folders = tuple(map(Path, plan.profiles))
+    used = sorted({target.profile for target in plan.assignment.targets if target.profile})
+    return Provenance(
+        coursekit=__version__,
+        submission_sha256=course.fingerprint(Path(path) for path in course.handed_in(submission).values()),
+        grader_sha256=plan.grader_sha256,
+        environment_sha256=plan.environment_sha256,
+        seed_id=course.seed_id(plan.seed),
+        artifact_sha256=artifact.sha256 if artifact else "",
+        profiles={name: profiles.sha256(name, folders) for name in used},
+        tools=dict(plan.tools),
+    )
