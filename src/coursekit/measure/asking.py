@@ -1,0 +1,70 @@
+"""How an engine asks a program in the box, and what it makes of an answer that does not come.
+
+A model that makes its reader crash or run out of time is the student's to mend; a reader that cannot start, or prints
+what no reader prints, is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from coursekit.errors import ToolError, UnreadableWork
+from coursekit.measure.documents import MODEL_FILE, Missing, Problem
+from coursekit.records import RunInside
+
+_CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+"""The signals by which a native library ends when its input breaks it."""
+
+
+def ask(
+    inside: RunInside,
+    program: str,
+    reader: str,
+    model: bytes,
+    *arguments: str,
+    files: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Run a program of `coursekit.measure.inside` on a model in a box and give what it printed.
+
+    `reader` names the library in the sentences. Raises `UnreadableWork` if the model stops or crashes it and
+    `ToolError` if it fails by itself.
+    """
+    module = f"coursekit.measure.inside.{program}"
+    finished = inside([module, *arguments], {MODEL_FILE: model, **(files or {})})
+    if finished.stopped:
+        raise UnreadableWork(f"Your model was too much for {reader} and was stopped: {clean(finished.stopped)}.")
+    signal = finished.returncode - 128 if finished.returncode > 128 else -finished.returncode
+    if signal in _CRASHES:
+        raise UnreadableWork(f"Your model makes {reader} crash ({_CRASHES[signal]}).")
+    if finished.returncode != 0:
+        lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["it printed nothing"]
+        raise ToolError(f"{reader} ended with status {finished.returncode}: {clean(lines[-1])}", where=module)
+    return finished.stdout
+
+
+def decode(printed: bytes, answers: Any, reader: str) -> Any:
+    """Give the answer as one of these documents, a type or a union; raise a problem or missing package as an error."""
+    try:
+        document = msgspec.json.decode(printed, type=answers | Problem | Missing)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ToolError(f"{reader} gave no answer that can be read: {clean(str(error))}") from error
+    if isinstance(document, Problem):
+        raise UnreadableWork(clean(document.what, 400), fix=clean(document.fix, 400))
+    if isinstance(document, Missing):
+        package = clean(document.package)
+        raise ToolError(f"the Python package {package} is not installed.", fix="pip install 'coursekit[tflm]'")
+    return document
+
+
+def clean(text: str, most: int = 200) -> str:
+    """Give text from the box on one line, without characters that a terminal would obey, and not too long."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * most])
+    return " ".join(plain.split())[:most]
+
+
+def by(*sizes: int) -> str:
+    """Write a shape as people do: 1x8x8x1; a single number has the shape `scalar`."""
+    return "x".join(str(size) for size in sizes) or "scalar"

@@ -1,0 +1,69 @@
+"""What the programs in the box answer: the only words that cross its wall, decoded strictly on this side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from coursekit.records import Record
+
+MODEL_FILE = "model.tflite"
+INPUT_FILE = "x.npy"
+
+MAX_COUNT = 2**53
+"""No honest count of bytes or operations comes near; beyond it a JSON reader would round."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+
+
+class Problem(Record, frozen=True, kw_only=True, tag="problem"):
+    """The model cannot be read or run: a sentence for the student, and what to do about it."""
+
+    what: str
+    fix: str = ""
+
+
+class Missing(Record, frozen=True, kw_only=True, tag="missing"):
+    """A Python package that this measurement needs is not installed."""
+
+    package: str
+
+
+class Anatomy(Record, frozen=True, kw_only=True, tag="anatomy"):
+    """What stands in a model file."""
+
+    weight_bytes: Count
+    parameters: Count
+    operators: Count
+    macs: Count | None
+    """None if they cannot be counted; then `macs_note` says why."""
+    macs_note: str
+    zero_channels: Count
+    float_tensors: Count
+    dtypes: tuple[str, ...]
+    inputs: tuple[str, ...]
+    """The types of the inputs."""
+    outputs: tuple[str, ...]
+    custom_operators: tuple[str, ...]
+
+
+class Runs(Record, frozen=True, kw_only=True, tag="runs"):
+    """LiteRT runs the model; these are the shapes of its inputs and outputs."""
+
+    inputs: tuple[tuple[Count, ...], ...]
+    outputs: tuple[tuple[Count, ...], ...]
+
+
+class Arena(Record, frozen=True, kw_only=True, tag="arena"):
+    """TensorFlow Lite Micro runs the model in this much memory, in bytes."""
+
+    total: Count
+    head: Count
+    tail: Count
+
+
+class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):
+    """The file can be read and the runtime cannot run it."""
+
+    reason: str

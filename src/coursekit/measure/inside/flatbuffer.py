@@ -1,0 +1,48 @@
+"""Reads what stands in `model.tflite` and prints a `documents.Anatomy`."""
+
+from __future__ import annotations
+
+from coursekit.measure.documents import Anatomy
+from coursekit.measure.inside import counting
+from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.graph import Graph, read
+from coursekit.measure.inside.running import try_shapes
+
+
+def main() -> None:
+    """Answer for the model in the working folder."""
+    answer(anatomy)
+
+
+def anatomy(model: bytes) -> Anatomy:
+    """Give the figures of one model file."""
+    graph = read(model)
+    macs, note = _macs(model, graph)
+    return Anatomy(
+        weight_bytes=counting.weight_bytes(graph),
+        parameters=counting.parameters(graph),
+        operators=len(graph.main.operators),
+        macs=macs,
+        macs_note=note,
+        zero_channels=counting.zero_channels(graph),
+        float_tensors=counting.float_tensors(graph),
+        dtypes=counting.dtypes(graph),
+        inputs=counting.input_dtypes(graph),
+        outputs=counting.output_dtypes(graph),
+        custom_operators=graph.custom_operators,
+    )
+
+
+def _macs(model: bytes, graph: Graph) -> tuple[int | None, str]:
+    """Count with the shapes that running the model gives; with those of the file only where LiteRT cannot run it."""
+    if note := counting.uncounted(graph):
+        return None, note
+    shapes = try_shapes(model, graph)
+    if isinstance(shapes, str):
+        note = f"Counted by the shapes that the file states, because LiteRT cannot run the model: {shapes}."
+        return counting.macs(graph, counting.declared_shapes(graph)), note
+    return counting.macs(graph, shapes), ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Runs `model.tflite` with LiteRT: `describe` prints a `documents.Runs`, `predict` the outputs for `x.npy` as .npy."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coursekit.errors import UnreadableWork
+from coursekit.measure.documents import INPUT_FILE, CannotRun, Runs
+from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.graph import read
+from coursekit.measure.inside.running import interpreter, reason, refuse_custom, run_on_zeros
+
+_INTEGERS = (np.int8, np.uint8, np.int16)
+
+
+def main() -> None:
+    """Answer for the model in the working folder; the one argument says which question."""
+    answer({"describe": describe, "predict": predict}[sys.argv[1]])
+
+
+def describe(model: bytes) -> Runs | CannotRun:
+    """Give the shapes of inputs and outputs, or why LiteRT does not run the model."""
+    graph = read(model)
+    try:
+        refuse_custom(graph)
+        running = interpreter(model)
+        run_on_zeros(running)
+    except UnreadableWork as error:
+        return CannotRun(reason=error.what)
+    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
+        return CannotRun(reason=f"LiteRT cannot run your model: {reason(error)}.")
+    return Runs(inputs=_shapes(running.get_input_details()), outputs=_shapes(running.get_output_details()))
+
+
+def predict(model: bytes) -> bytes:
+    """Give the outputs for each input, float32, one row per input; integers are quantized and dequantized here."""
+    refuse_custom(read(model))
+    x = np.load(io.BytesIO(Path(INPUT_FILE).read_bytes()), allow_pickle=False)
+    running = _ready(model, x.shape[1:])
+    source, sink = running.get_input_details()[0], running.get_output_details()[0]
+    quantized = _quantize(x, source)
+    rows = []
+    for sample in quantized:  # one by one, as a device does: no figure depends on how many there are
+        running.set_tensor(source["index"], sample[None])
+        _invoke(running)
+        rows.append(_dequantize(running.get_tensor(sink["index"]), sink))
+    if any(row.shape != rows[0].shape for row in rows):
+        raise UnreadableWork("Your model's output changes its shape from input to input.")
+    out = io.BytesIO()
+    np.save(out, np.stack(rows), allow_pickle=False)
+    return out.getvalue()
+
+
+def _ready(model: bytes, one: tuple[int, ...]) -> Any:
+    """Give an interpreter that takes one input of this shape at a time."""
+    try:
+        running = interpreter(model)
+        _take(running, one)
+        running.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
+    return running
+
+
+def _take(running: Any, one: tuple[int, ...]) -> None:
+    """Make the model take one input at a time; refuse one that wants something else than it will be fed."""
+    inputs, outputs = running.get_input_details(), running.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise UnreadableWork(
+            f"Your model has {len(inputs)} inputs and {len(outputs)} outputs; it must have one of each."
+        )
+    shape = tuple(int(size) for size in inputs[0]["shape"])
+    free = tuple(int(size) for size in inputs[0]["shape_signature"])
+    fits = len(shape) == len(one) + 1 and all(
+        size == fed or (free and free[number] < 0)
+        for number, (size, fed) in enumerate(zip(shape[1:], one, strict=False), start=1)
+    )
+    if not fits:
+        wants, fed = "x".join(map(str, shape[1:])) or "a single number", "x".join(map(str, one)) or "single numbers"
+        raise UnreadableWork(f"Your model takes inputs of shape {wants}; this assignment feeds {fed}.")
+    if shape != (1, *one):
+        running.resize_tensor_input(inputs[0]["index"], (1, *one))
+
+
+def _invoke(running: Any) -> None:
+    try:
+        running.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
+
+
+def _quantize(x: Any, entry: Any) -> Any:
+    """Give the inputs in the model's type: round(x / scale) + zero point, halves to even, clipped to the type."""
+    dtype = entry["dtype"]
+    if dtype == np.float32:
+        return x.astype(np.float32)
+    scale, zero = entry["quantization"]
+    if dtype not in _INTEGERS or not scale > 0:
+        raise UnreadableWork(f"Your model's input is {np.dtype(dtype).name} without a scale; use float32 or int8.")
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(x / np.float32(scale)) + zero, limits.min, limits.max).astype(dtype)
+
+
+def _dequantize(output: Any, entry: Any) -> Any:
+    """Give the output of one input as float32, without the leading dimension of one."""
+    if output.shape[:1] != (1,):
+        raise UnreadableWork(f"Your model gives {output.shape[0] if output.ndim else 0} outputs for one input.")
+    scale, zero = entry["quantization"]
+    if output.dtype not in _INTEGERS or not scale > 0:
+        return output[0].astype(np.float32)
+    return ((output[0].astype(np.float32) - np.float32(zero)) * np.float32(scale)).astype(np.float32)
+
+
+def _shapes(entries: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(int(size) for size in entry["shape"]) for entry in entries)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Runs `model.tflite` once with TensorFlow Lite Micro and prints its arena, a `documents.Arena`, or why it cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from coursekit.measure.documents import Arena, CannotRun, Missing
+from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.counting import declared_shapes
+from coursekit.measure.inside.graph import Graph, read
+from coursekit.measure.inside.running import try_shapes
+
+ARENA_BYTES = 64 * 2**20
+"""More than any board here has: the allocator says how much of it was used."""
+
+
+def main() -> None:
+    """Answer for the model in the working folder."""
+    answer(arena)
+
+
+def arena(model: bytes) -> Arena | CannotRun | Missing:
+    """Run the model once on zeros and give what TensorFlow Lite Micro's allocator reports."""
+    graph = read(model)
+    try:
+        from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
+    except ImportError:
+        return Missing(package="tflite-micro")
+    if lie := _wrong_shape(model, graph):
+        return CannotRun(reason=lie)
+    said: list[str] = []
+    try:
+        interpreter = _listening(lambda: runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES), said)
+        _listening(lambda: _run(interpreter, len(graph.main.inputs)), said)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error, MemoryError) as error:
+        return CannotRun(reason=_reason(said, error, graph))
+    report: list[str] = []
+    _listening(interpreter.print_allocations, report)
+    sizes = dict(re.findall(r"Arena allocation (total|head|tail) (\d+) bytes", "".join(report)))
+    return Arena(total=int(sizes["total"]), head=int(sizes["head"]), tail=int(sizes["tail"]))
+
+
+def _run(interpreter: Any, inputs: int) -> None:
+    for number in range(inputs):
+        entry = interpreter.get_input_details(number)
+        interpreter.set_input(np.zeros(entry["shape"], entry["dtype"]), number)
+    interpreter.invoke()
+
+
+def _wrong_shape(model: bytes, graph: Graph) -> str:
+    """Say where the file states another shape than running it gives; empty if nowhere, or if LiteRT cannot run it.
+
+    TensorFlow Lite Micro takes the stated shapes as they are: a file that understates them would look small.
+    """
+    computed = try_shapes(model, graph)
+    if isinstance(computed, str):
+        return ""
+    for tensor, stated, real in zip(graph.main.tensors, declared_shapes(graph), computed, strict=True):
+        if stated != real:
+            shapes = (
+                f"{'x'.join(map(str, stated)) or 'none'}, and running it gives {'x'.join(map(str, real)) or 'none'}"
+            )
+            return f"the file states for '{tensor.name}' the shape {shapes}"
+    return ""
+
+
+def _listening(work: Callable[[], Any], said: list[str]) -> Any:
+    """Do the work and keep what it prints on descriptor 2, where the native library says what it would not raise."""
+    with tempfile.TemporaryFile() as heard:
+        kept = os.dup(2)
+        os.dup2(heard.fileno(), 2)
+        try:
+            return work()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            heard.seek(0)
+            said.append(heard.read(100_000).decode("utf-8", "replace"))
+
+
+def _reason(said: list[str], error: Exception, graph: Graph) -> str:
+    """Say in a few words why it does not run: the missing operator if that is why, or the library's first line."""
+    text = "\n".join(said)
+    if found := re.search(r"Didn't find op for builtin opcode '(\w+)'", text):
+        return f"it has no {found[1]}"
+    if graph.custom_operators:
+        return f"it has no {', '.join(graph.custom_operators[:10])}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [str(error)]
+    return re.sub(r"^\S+\.(?:cc|h)[: ]\d*:? ?", "", lines[0])[:200].rstrip(".")  # not the line of its source
+
+
+if __name__ == "__main__":
+    main()

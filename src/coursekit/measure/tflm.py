@@ -1,0 +1,55 @@
+"""The engine `tflm`: the memory that TensorFlow Lite Micro takes for a model, and whether it can run it.
+
+Source: the recording allocator of the `tflite-micro` wheel, which is the allocator that runs on a device. In the one
+case with both figures published it told a device's arena to 0.16 % (1,665,776 bytes here, 1,668,468 on an Alif E8:
+pytorch/executorch issue 17651). It runs the reference kernels with 64-bit pointers, so structures with pointers are a
+little larger than on a 32-bit board, and scratch buffers that CMSIS-NN asks for are not in it. The smallest arena that
+an application can pass is up to a few dozen bytes larger, for alignment.
+"""
+
+from __future__ import annotations
+
+from coursekit.measure.asking import ask, clean, decode
+from coursekit.measure.documents import Arena, CannotRun
+from coursekit.profiles import Profile
+from coursekit.records import Measurement, RunInside
+
+_READER = "TensorFlow Lite Micro"
+
+
+class TFLM:
+    """Gives the arena in bytes: its head holds activations and scratch, its tail what lives as long as the model.
+
+    `ram_free_bytes`, only with a profile, is its memory less its reserve less the arena, and below zero if the model
+    does not fit. Where `tflm_runs` is `no`, its note says why, and the figures are `unknown`. A profile whose runtime
+    is another has none of these. Raises `ToolError` if the wheel is not installed.
+    """
+
+    name = "tflm"
+    metrics = ("tflm_runs", "arena_bytes", "arena_head_bytes", "arena_tail_bytes", "ram_free_bytes")
+
+    def measure(self, model: bytes, profile: Profile | None, inside: RunInside) -> tuple[Measurement, ...]:
+        """Run the model once on zeros and give what the allocator reports."""
+        if profile and self.name not in profile.engines.values():
+            return ()
+        found: Arena | CannotRun = decode(ask(inside, "tflm", _READER, model), Arena | CannotRun, _READER)
+        note = ""
+        values: tuple[int | str, ...]
+        if isinstance(found, CannotRun):
+            note = f"{_READER} cannot run this model: {clean(found.reason, 400)}."
+            values = ("no", "unknown", "unknown", "unknown", "unknown")
+        else:
+            free = profile.ram_bytes - profile.reserve.ram_bytes - found.total if profile else "unknown"
+            values = ("yes", found.total, found.head, found.tail, free)
+        return tuple(
+            Measurement(
+                metric=metric,
+                value=value,
+                unit="bytes" if metric.endswith("_bytes") else "",
+                engine=self.name,
+                profile=profile.name if profile else None,
+                note=note,
+            )
+            for metric, value in zip(self.metrics, values, strict=True)
+            if profile or metric != "ram_free_bytes"
+        )

@@ -1,0 +1,129 @@
+"""The reference boards that figures are stated for: board, clock, runtime and memory, each figure with its source.
+
+A profile is a YAML file in this package or in a course's own folder. Nothing inherits from anything: what a profile
+says is all in one file, and its hash is the version that a score names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from coursekit.decoding import decode_yaml, near
+from coursekit.errors import SpecError
+from coursekit.records import Record, Status
+
+__all__ = ["Profile", "Reserve", "load", "names", "sha256"]
+
+_NEED_SOURCES = (
+    "board",
+    "core",
+    "clock_hz",
+    "flash_bytes",
+    "ram_bytes",
+    "reserve",
+    "runtime",
+    "runtime_version",
+    "memory",
+    "dtypes",
+    "engines",
+    "status",
+)
+"""Every fact of a profile that a reader may ask the origin of: all fields but its name and its title."""
+
+
+class Reserve(Record, frozen=True, kw_only=True):
+    """What the application, its stacks and the runtime's code keep for themselves; a model cannot have it."""
+
+    flash_bytes: int
+    ram_bytes: int
+
+
+class Profile(Record, frozen=True, kw_only=True):
+    """One board with one runtime in one memory placement: what a figure must name to mean anything."""
+
+    name: str
+    title: str
+    board: str
+    core: str
+    clock_hz: int
+    flash_bytes: int
+    ram_bytes: int
+    reserve: Reserve
+    runtime: str
+    runtime_version: str
+    memory: str
+    """Where weights and activations lie."""
+    dtypes: tuple[str, ...]
+    """The types that the runtime has kernels for."""
+    engines: dict[str, str]
+    """Metric -> engine, for the metrics that depend on the board or its runtime."""
+    status: Status
+    """How times are known on this board. Memory is counted, and exact whatever stands here."""
+    sources: dict[str, str]
+    """Field -> where it was read, and when."""
+
+
+def names(folders: Sequence[Path] = ()) -> list[str]:
+    """Give the names of all profiles, in order: those of the package and those in these folders."""
+    return sorted(_files(folders))
+
+
+def load(name: str, folders: Sequence[Path] = ()) -> Profile:
+    """Give one profile. A name that does not exist, or a file with something missing, is a `SpecError`."""
+    file = _find(name, folders)
+    profile = decode_yaml(file.read_bytes(), Profile, file.name)
+    _check(profile, file.name)
+    return profile
+
+
+def sha256(name: str, folders: Sequence[Path] = ()) -> str:
+    """Give the hash of the profile's file, which stands in a score for the profile's version."""
+    return hashlib.sha256(_find(name, folders).read_bytes()).hexdigest()
+
+
+def _files(folders: Sequence[Path]) -> dict[str, Traversable]:
+    """Find every profile; two of one name are an error, because a score could not say which it meant."""
+    found: dict[str, Traversable] = {}
+    for folder in (resources.files(__name__), *folders):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            name, dot, ending = file.name.rpartition(".")
+            if not dot or ending != "yaml":
+                continue
+            if name in found:
+                raise SpecError(f"there are two profiles called '{name}'.", where=str(file), fix="rename this one.")
+            found[name] = file
+    return found
+
+
+def _find(name: str, folders: Sequence[Path]) -> Traversable:
+    files = _files(folders)
+    if name not in files:
+        raise SpecError(f"there is no profile called '{name}'.", fix=near(name, sorted(files)))
+    return files[name]
+
+
+def _check(profile: Profile, where: str) -> None:
+    """Refuse a profile whose figures cannot be meant or have no source."""
+    if f"{profile.name}.yaml" != where:
+        raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
+    figures = {"clock_hz": profile.clock_hz, "flash_bytes": profile.flash_bytes, "ram_bytes": profile.ram_bytes}
+    for field, figure in figures.items():
+        if figure <= 0:
+            raise SpecError(f"{field} must be more than zero.", where=where)
+    for field, kept, whole in (
+        ("flash_bytes", profile.reserve.flash_bytes, profile.flash_bytes),
+        ("ram_bytes", profile.reserve.ram_bytes, profile.ram_bytes),
+    ):
+        if not 0 <= kept < whole:
+            raise SpecError(f"reserve.{field} must be between zero and {field}.", where=where)
+    for field in profile.sources:
+        if field not in _NEED_SOURCES:
+            raise SpecError(f"sources: there is no field '{field}'.", where=where, fix=near(field, _NEED_SOURCES))
+    for field in _NEED_SOURCES:
+        if not profile.sources.get(field, "").strip():
+            fix = f"say in sources.{field} where it was read, and when."
+            raise SpecError(f"{field} has no source.", where=where, fix=fix)

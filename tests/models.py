@@ -1,0 +1,206 @@
+"""Tiny .tflite models, written table by table with the schema's object API, so that every figure is known by hand.
+
+Tests load this file by its path, because `tests/` is not a package.
+"""
+
+from __future__ import annotations
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from msgspec import Struct
+
+
+class Tensor(Struct, frozen=True, kw_only=True):
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "INT8"
+    scale: float = 0.0
+    zero: int = 0
+    data: np.ndarray | None = None
+    same_as: int | None = None
+
+
+class Operator(Struct, frozen=True, kw_only=True):
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: object = None
+    custom: str = ""
+
+
+def build(
+    tensors: list[Tensor],
+    operators: list[Operator],
+    inputs: tuple[int, ...] = (0,),
+    outputs: tuple[int, ...] = (-1,),
+    copies: int = 1,
+) -> bytes:
+    """Give the file; negative outputs count from the end, `copies` repeats the same subgraph by reference."""
+    model = schema.ModelT()
+    model.version = 3
+    model.buffers = [schema.BufferT()]
+    graph = schema.SubGraphT()
+    graph.tensors = [_tensor(tensor, model, number) for number, tensor in enumerate(tensors)]
+    model.operatorCodes = [_code(operator) for operator in operators]
+    graph.operators = [_operator(operator, number) for number, operator in enumerate(operators)]
+    graph.inputs = list(inputs)
+    graph.outputs = [index % len(tensors) for index in outputs]
+    model.subgraphs = [graph] * copies
+    builder = flatbuffers.Builder()
+    builder.Finish(_pack(model, builder) if copies > 1 else model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _pack(model, builder):
+    """Write the subgraph once and point at it often, as no converter does."""
+    graph = model.subgraphs[0].Pack(builder)
+    codes = [code.Pack(builder) for code in model.operatorCodes]
+    buffers = [buffer.Pack(builder) for buffer in model.buffers]
+    vectors = {}
+    for name, offsets in (
+        ("Subgraphs", [graph] * len(model.subgraphs)),
+        ("OperatorCodes", codes),
+        ("Buffers", buffers),
+    ):
+        getattr(schema, f"ModelStart{name}Vector")(builder, len(offsets))
+        for offset in reversed(offsets):
+            builder.PrependUOffsetTRelative(offset)
+        vectors[name] = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, model.version)
+    for name, vector in vectors.items():
+        getattr(schema, f"ModelAdd{name}")(builder, vector)
+    return schema.ModelEnd(builder)
+
+
+def _tensor(tensor: Tensor, model, number: int):
+    entry = schema.TensorT()
+    entry.name = tensor.name
+    entry.shape = list(tensor.shape)
+    entry.type = getattr(schema.TensorType, tensor.dtype)
+    entry.buffer = 0
+    if tensor.same_as is not None:
+        entry.buffer = tensor.same_as
+    elif tensor.data is not None:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(tensor.data).tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        entry.buffer = len(model.buffers) - 1
+    if tensor.scale:
+        entry.quantization = schema.QuantizationParametersT()
+        entry.quantization.scale = [tensor.scale]
+        entry.quantization.zeroPoint = [tensor.zero]
+    return entry
+
+
+def _code(operator: Operator):
+    code = schema.OperatorCodeT()
+    number = schema.BuiltinOperator.CUSTOM if operator.custom else getattr(schema.BuiltinOperator, operator.name)
+    code.builtinCode = number
+    code.deprecatedBuiltinCode = min(number, 127)
+    code.version = 1
+    code.customCode = operator.custom or None
+    return code
+
+
+def _operator(operator: Operator, number: int):
+    entry = schema.OperatorT()
+    entry.opcodeIndex = number
+    entry.inputs = list(operator.inputs)
+    entry.outputs = list(operator.outputs)
+    if operator.options is not None:
+        kind = type(operator.options).__name__.removesuffix("T")
+        entry.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        entry.builtinOptions = operator.options
+    return entry
+
+
+# --- Models whose figures are known ----------------------------------------------------------------------------------
+
+
+def weights(*shape: int) -> np.ndarray:
+    """Small whole numbers, none of them zero, the same every time."""
+    return (np.arange(np.prod(shape)) % 7 + 1).reshape(shape).astype(np.int8)
+
+
+def dense(inputs: int = 4, outputs: int = 3, *, matrix: np.ndarray | None = None) -> bytes:
+    """One FULLY_CONNECTED layer, int8 in and out: y = W x + b, with W in eighths, x in sixteenths and y in quarters."""
+    matrix = weights(outputs, inputs) if matrix is None else matrix
+    return build(
+        [
+            Tensor(name="x", shape=(1, inputs), scale=1 / 16, zero=-128),
+            Tensor(name="w", shape=(outputs, inputs), scale=1 / 8, data=matrix),
+            Tensor(name="b", shape=(outputs,), dtype="INT32", scale=1 / 128, data=np.full(outputs, 128, np.int32)),
+            Tensor(name="y", shape=(1, outputs), scale=1 / 4),
+        ],
+        [Operator(name="FULLY_CONNECTED", inputs=(0, 1, 2), outputs=(3,), options=schema.FullyConnectedOptionsT())],
+    )
+
+
+def dense_float(inputs: int = 4, outputs: int = 3) -> bytes:
+    """One FULLY_CONNECTED layer in float32: y = W x."""
+    return build(
+        [
+            Tensor(name="x", shape=(1, inputs), dtype="FLOAT32"),
+            Tensor(
+                name="w",
+                shape=(outputs, inputs),
+                dtype="FLOAT32",
+                data=weights(outputs, inputs).astype(np.float32),
+            ),
+            Tensor(name="y", shape=(1, outputs), dtype="FLOAT32"),
+        ],
+        [Operator(name="FULLY_CONNECTED", inputs=(0, 1, -1), outputs=(2,), options=schema.FullyConnectedOptionsT())],
+    )
+
+
+def convolution(
+    size: int = 8, channels: int = 4, *, stated: tuple[int, ...] | None = None, dead: tuple[int, ...] = ()
+) -> bytes:
+    """One 3x3 CONV_2D with SAME padding over a size x size x 1 image; `stated` is what the file says of its output."""
+    kernel = weights(channels, 3, 3, 1)
+    kernel[list(dead)] = 0
+    options = schema.Conv2DOptionsT()
+    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+    options.padding = schema.Padding.SAME
+    bias = np.zeros(channels, np.int32)
+    return build(
+        [
+            Tensor(name="x", shape=(1, size, size, 1), scale=1 / 16, zero=-128),
+            Tensor(name="w", shape=(channels, 3, 3, 1), scale=1 / 8, data=kernel),
+            Tensor(name="b", shape=(channels,), dtype="INT32", scale=1 / 128, data=bias),
+            Tensor(name="y", shape=stated or (1, size, size, channels), scale=1 / 4),
+        ],
+        [Operator(name="CONV_2D", inputs=(0, 1, 2), outputs=(3,), options=options)],
+    )
+
+
+def tiled() -> bytes:
+    """One TILE, which LiteRT has and TensorFlow Lite Micro has not."""
+    return build(
+        [
+            Tensor(name="x", shape=(1, 4), dtype="FLOAT32"),
+            Tensor(name="times", shape=(2,), dtype="INT32", data=np.array([1, 2], np.int32)),
+            Tensor(name="y", shape=(1, 8), dtype="FLOAT32"),
+        ],
+        [Operator(name="TILE", inputs=(0, 1), outputs=(2,), options=schema.TileOptionsT())],
+    )
+
+
+def custom(name: str = "FlexErf") -> bytes:
+    """One operator that only TensorFlow has."""
+    return build(
+        [Tensor(name="x", shape=(1, 4), dtype="FLOAT32"), Tensor(name="y", shape=(1, 4), dtype="FLOAT32")],
+        [Operator(name="CUSTOM", inputs=(0,), outputs=(1,), custom=name)],
+    )
+
+
+def added() -> bytes:
+    """Two inputs, one ADD."""
+    names = ("x", "y", "sum")
+    return build(
+        [Tensor(name=name, shape=(1, 4), dtype="FLOAT32") for name in names],
+        [Operator(name="ADD", inputs=(0, 1), outputs=(2,), options=schema.AddOptionsT())],
+        inputs=(0, 1),
+    )
