@@ -56,13 +56,14 @@ def grade_notebooks(cells: Mapping[str, Sequence[GradedCell]], executed: Mapping
 def grade_cells(cells: Sequence[GradedCell], executed: Notebook) -> tuple[Check, ...]:
     """Give a check for each autograded test cell of one notebook, in its order.
 
-    The notebook's outputs and execution counts must have been cleared before it ran.
+    The notebook's outputs and execution counts must have been cleared before it ran, and a cell that did not come to
+    its end, as when the kernel died in it, must have no execution count: no output is no proof that asserts held.
     """
     found = _by_grade_id(executed)
     after_hidden = False
     checks = []
     for cell in cells:
-        after_hidden = after_hidden or cell.source != cell.released_source
+        after_hidden = after_hidden or has_hidden_tests(cell)
         if cell.grade and not cell.solution:
             checks.append(_check(cell, found.get(cell.id), after_hidden))
     return tuple(checks)
@@ -78,10 +79,18 @@ def unanswered(cells: Sequence[GradedCell], executed: Notebook) -> set[str]:
     return untouched
 
 
+def has_hidden_tests(cell: GradedCell) -> bool:
+    """Tell whether code runs in this cell that students were not given."""
+    return cell.cell_type == "code" and cell.source != cell.released_source
+
+
 def source_of(cell: Cell) -> str:
     """Give a cell's source, which a file may hold as lines."""
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(source)
+    return _joined(cell.get("source", ""))
+
+
+def _joined(text: str | Sequence[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
 
 
 def _by_grade_id(notebook: Notebook) -> dict[str, Cell]:
@@ -111,23 +120,19 @@ def _finished(cell: GradedCell, outcome: Outcome, earned: float | Unscored, hint
         points=cell.points or 0.0,
         earned=earned,
         hint=hint,
-        hidden=_hidden(cell),
+        hidden=has_hidden_tests(cell),
     )
-
-
-def _hidden(cell: GradedCell) -> bool:
-    return cell.source != cell.released_source
 
 
 def _check(cell: GradedCell, ran: Cell | None, after_hidden: bool) -> Check:
     if ran is None:
         return _blocked(cell, f"The cell '{cell.id}' is not in the notebook.")
     outputs = ran.get("outputs", [])
-    if source_of(ran).strip() and not outputs and ran.get("execution_count") is None and cell.cell_type == "code":
-        return _blocked(cell, "The notebook stopped before this cell.")
     error = next((output for output in outputs if output.get("output_type") == "error"), None)
     if error is not None:
         return _finished(cell, "failed", 0.0, _hint(cell, error, after_hidden))
+    if cell.cell_type == "code" and source_of(ran).strip() and ran.get("execution_count") is None:
+        return _blocked(cell, "The notebook stopped before this cell was done.")
     earned, hint = _earned(cell, outputs, after_hidden)
     if earned == "unscored":
         return _finished(cell, "broken", earned, hint)
@@ -144,8 +149,7 @@ def _earned(cell: GradedCell, outputs: Sequence[Mapping[str, Any]], after_hidden
         return points, ""
     if len(results) > 1:
         return "unscored", f"The cell '{cell.id}' gave {len(results)} results, where one is read as partial credit."
-    text = results[0].get("data", {}).get("text/plain", "")
-    text = text if isinstance(text, str) else "".join(text)
+    text = _joined(results[0].get("data", {}).get("text/plain", ""))
     number = _number(text)
     if number is None:
         what = "something that is not a number" if after_hidden else repr(text[:40])

@@ -30,14 +30,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # --- Course and assignment: what an author writes -----------------------------------------------------------------
 
 
-class Late(Record, kw_only=True):
+class Late(Record, frozen=True, kw_only=True):
     """A late policy: this share of the score is lost per day begun, and after so many days nothing is accepted."""
 
     percent_per_day: float = 0.0
     days: int = 0
 
 
-class Course(Record, kw_only=True):
+class Course(Record, frozen=True, kw_only=True):
     """`assignments/course.yaml`: one course in one term."""
 
     title: str = ""
@@ -50,7 +50,7 @@ class Course(Record, kw_only=True):
     """Assignment name -> student id -> the due time that holds for this student."""
 
 
-class Artifact(Record, kw_only=True):
+class Artifact(Record, frozen=True, kw_only=True):
     """A file that is measured: who makes it, where it lies, and how large it may be at most."""
 
     path: str
@@ -58,7 +58,7 @@ class Artifact(Record, kw_only=True):
     max_bytes: int = 10_000_000
 
 
-class Limits(Record, kw_only=True):
+class Limits(Record, frozen=True, kw_only=True):
     """What one submission may use while it runs. Past a limit it is stopped and told so."""
 
     seconds: float = 300.0
@@ -70,14 +70,14 @@ class Limits(Record, kw_only=True):
     message_bytes: int = 16_000_000
 
 
-class Band(Record, kw_only=True, rename={"pass_": "pass"}):
+class Band(Record, frozen=True, kw_only=True, rename={"pass_": "pass"}):
     """Pass earns 60 % of the points, full earns all, in between they rise linearly, below pass there are none."""
 
     pass_: float
     full: float
 
 
-class Target(Record, kw_only=True):
+class Target(Record, frozen=True, kw_only=True):
     """A metric with pass and full marks: a check that needs no code."""
 
     id: str
@@ -93,7 +93,7 @@ class Target(Record, kw_only=True):
     """What to try when it fails."""
 
 
-class Assignment(Record, kw_only=True):
+class Assignment(Record, frozen=True, kw_only=True):
     """`assignments/NAME/assignment.yaml`: the facts of one assignment; no code, no templates."""
 
     name: str
@@ -112,7 +112,7 @@ class Assignment(Record, kw_only=True):
 # --- Release and submission ----------------------------------------------------------------------------------------
 
 
-class Release(Record, kw_only=True):
+class Release(Record, frozen=True, kw_only=True):
     """What students were given: the folder and the hash of each file in it."""
 
     assignment: str
@@ -121,7 +121,7 @@ class Release(Record, kw_only=True):
     """Relative path -> sha256."""
 
 
-class Submission(Record, kw_only=True):
+class Submission(Record, frozen=True, kw_only=True):
     """What one student handed in, as a folder and a time. Nothing in it has been looked at."""
 
     student: str
@@ -130,7 +130,7 @@ class Submission(Record, kw_only=True):
     submitted_at: datetime | None = None
 
 
-class GradedCell(Record, kw_only=True):
+class GradedCell(Record, frozen=True, kw_only=True):
     """A cell of the release that carries nbgrader metadata, in the order of the notebook.
 
     `source` holds the hidden tests too: it comes from the gradebook, never from what students have.
@@ -158,7 +158,7 @@ class GradedCell(Record, kw_only=True):
 # --- Run: what happened when the notebook ran ----------------------------------------------------------------------
 
 
-class Failure(Record, kw_only=True):
+class Failure(Record, frozen=True, kw_only=True):
     """A cell that raised: its number among the code cells from 1, the exception, and its first source lines."""
 
     cell: int
@@ -167,7 +167,7 @@ class Failure(Record, kw_only=True):
     source: str
 
 
-class Collected(Record, kw_only=True):
+class Collected(Record, frozen=True, kw_only=True):
     """An artifact as it was read: never more than its path, size and hash are kept here."""
 
     path: str
@@ -177,7 +177,7 @@ class Collected(Record, kw_only=True):
     """A sentence for the student when there is nothing to measure; empty when there is."""
 
 
-class Run(Record, kw_only=True):
+class Run(Record, frozen=True, kw_only=True):
     """One execution of one notebook in one box."""
 
     state: Literal["finished", "stopped", "not run"]
@@ -193,7 +193,7 @@ class Run(Record, kw_only=True):
     peak_memory_bytes: int = 0
 
 
-class Finished(Record, kw_only=True):
+class Finished(Record, frozen=True, kw_only=True):
     """A program that ran in a box: its exit status, what it printed and what it used."""
 
     returncode: int
@@ -217,7 +217,7 @@ the rest its arguments; file names are plain names without folders.
 # --- Measurement, check, score, grade ------------------------------------------------------------------------------
 
 
-class Measurement(Record, kw_only=True):
+class Measurement(Record, frozen=True, kw_only=True):
     """One figure about one model. The metric's name carries the unit."""
 
     metric: str
@@ -231,7 +231,7 @@ class Measurement(Record, kw_only=True):
     note: str = ""
 
 
-class Check(Record, kw_only=True):
+class Check(Record, frozen=True, kw_only=True):
     """One question asked of one submission, and what it earned."""
 
     id: str
@@ -245,14 +245,14 @@ class Check(Record, kw_only=True):
     target: Target | None = None
 
 
-class Waiting(Record, kw_only=True):
+class Waiting(Record, frozen=True, kw_only=True):
     """A cell that a person still has to mark."""
 
     id: str
     points: float
 
 
-class Provenance(Record, kw_only=True):
+class Provenance(Record, frozen=True, kw_only=True):
     """What the score was computed from: enough to compute it again and to see why it changed."""
 
     coursekit: str
@@ -267,7 +267,7 @@ class Provenance(Record, kw_only=True):
     """Package -> version."""
 
 
-class Grade(Record, kw_only=True):
+class Grade(Record, frozen=True, kw_only=True):
     """A score after lateness."""
 
     due: datetime | None
@@ -279,7 +279,7 @@ class Grade(Record, kw_only=True):
     extended: bool = False
 
 
-class Score(Record, kw_only=True):
+class Score(Record, frozen=True, kw_only=True):
     """`score.json`: what one submission earned. Every view is drawn from this record."""
 
     schema: str = SCORE_SCHEMA
@@ -305,7 +305,7 @@ class Score(Record, kw_only=True):
 # --- Between the grader and its trusted pytest process --------------------------------------------------------------
 
 
-class Task(Record, kw_only=True):
+class Task(Record, frozen=True, kw_only=True):
     """What a trusted pytest process is asked to do with one submission. It lies in a file only the grader can read."""
 
     assignment: Assignment
@@ -330,7 +330,7 @@ class Task(Record, kw_only=True):
     """Folder for `examination.json`, the executed notebook and the kept artifacts."""
 
 
-class Examination(Record, kw_only=True):
+class Examination(Record, frozen=True, kw_only=True):
     """What the trusted pytest process brings back."""
 
     run: Run
@@ -343,7 +343,7 @@ class Examination(Record, kw_only=True):
 # --- What commands answer -------------------------------------------------------------------------------------------
 
 
-class Held(Record, kw_only=True):
+class Held(Record, frozen=True, kw_only=True):
     """One promise of the sandbox, tried in a real box."""
 
     limit: str
@@ -351,7 +351,7 @@ class Held(Record, kw_only=True):
     detail: str
 
 
-class Case(Record, kw_only=True):
+class Case(Record, frozen=True, kw_only=True):
     """`autograder/NAME/wrong/CASE.yaml`: a known wrong answer and what it must earn."""
 
     why: str
@@ -364,7 +364,7 @@ class Case(Record, kw_only=True):
     """Checks that must be blocked, not failed."""
 
 
-class Proof(Record, kw_only=True):
+class Proof(Record, frozen=True, kw_only=True):
     """What the reference or one known wrong answer earned, and whether that is what is written down."""
 
     assignment: str

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from coursekit import course, gradebook, planning
+from coursekit import course, gradebook, planning, scoring
 from coursekit.errors import AuthorError
-from coursekit.records import Release
+from coursekit.records import Assignment, Release
 
 _SMALLEST_SECRET = 16
+_README = "README.md"
 
 
 def release(root: Path, name: str) -> Release:
@@ -30,7 +31,23 @@ def release(root: Path, name: str) -> Release:
     cells = gradebook.cells(settings, name)
     planning.review(root, name, tuple(cell for each in cells.values() for cell in each))
     refuse_secrets(root, name, folder)
+    if not (folder / _README).is_file():
+        course.write(folder / _README, readme(spec).encode())
     return _described(name, folder)
+
+
+def readme(spec: Assignment) -> str:
+    """The page that a student reads first, for an assignment whose author wrote none."""
+    due = f"\nDue {spec.due:%A, %d %B %Y, %H:%M} ({spec.due:%Z}).\n" if spec.due else ""
+    lines = [f"# {spec.title}", due, f"Answer in `{spec.notebook}`. To see what the grader would say so far:", ""]
+    lines += ["    pip install 'coursekit[kernel,tflm]'", "    coursekit check", ""]
+    if spec.artifact:
+        lines += [f"Your notebook must write `{spec.artifact.path}`, of at most {spec.artifact.max_bytes:,} bytes.", ""]
+    if spec.targets:
+        lines += ["| Target | Points |", "| --- | ---: |"]
+        lines += [f"| {scoring.sentence(target)} | {target.points:g} |" for target in spec.targets]
+        lines += ["", "Each target gives 60 % of its points at its pass mark, and all at its full mark."]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def refuse_secrets(root: Path, name: str, folder: Path) -> None:

@@ -109,7 +109,7 @@ def _distance(target: Target, value: float) -> str:
         return f"{target.metric} is {shown}; {most} {figure(band.full)} earns all."
     return (
         f"{target.metric} is {shown}; "
-        f"{most} {figure(band.pass_)} earns {PASS_SHARE:.0%}, {figure(band.full)} earns all."
+        f"{most} {figure(band.pass_)} earns {100 * PASS_SHARE:.0f} %, {figure(band.full)} earns all."
     )
 
 

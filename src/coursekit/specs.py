@@ -163,8 +163,8 @@ def _check_band(target: Target, name: str, where: str) -> None:
 
 
 def _wrong_way(field: str, band: Band, relation: str, where: str) -> SpecError:
-    what = f"{field}: full ({figure(band.full)}) is {relation} than pass ({figure(band.pass_)}), so more work would earn less."
-    return SpecError(what, where=where, fix="exchange the two.")
+    marks = f"full ({figure(band.full)}) is {relation} than pass ({figure(band.pass_)})"
+    return SpecError(f"{field}: {marks}, so more work would earn less.", where=where, fix="exchange the two.")
 
 
 # --- Checks and cells ------------------------------------------------------------------------------------------------

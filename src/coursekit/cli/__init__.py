@@ -1,0 +1,67 @@
+"""The `coursekit` command: read arguments, call one job, print what it gave.
+
+This is the one place that catches our errors. What is heavy is imported when a command runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from coursekit import __version__
+from coursekit.cli import author, grader, look, student
+from coursekit.cli.printing import SectionedGroup
+from coursekit.errors import CoursekitError
+
+__all__ = ["cli", "main"]
+
+_INTERRUPTED = 130
+_SECTIONS = {
+    "Write an assignment": (author.new, author.prove, author.release),
+    "Do an assignment": (student.check,),
+    "Grade an assignment": (grader.grade, grader.report),
+    "Look around": (look.measure, look.profiles, look.doctor, look.demo),
+}
+
+
+@click.group(cls=SectionedGroup, sections=_SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="coursekit")
+def cli() -> None:
+    """Write, run and grade course assignments on models that must fit small machines.
+
+    \b
+    Start here:
+      coursekit demo             grade a made-up class of six and show the results
+      coursekit check            score the work in this folder, as a student
+      coursekit prove quantize   show that a grader gives full marks to the reference
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    wants_json = "--json" in sys.argv[1:]
+    try:
+        left_with = cli.main(standalone_mode=False)  # click gives the code of an Exit back instead of raising it
+    except CoursekitError as error:
+        _explain(error, wants_json)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(_INTERRUPTED)
+    sys.exit(left_with if isinstance(left_with, int) else 0)
+
+
+def _explain(error: CoursekitError, wants_json: bool) -> None:
+    """What, where and how to mend it, for people on stderr and for programs on stdout."""
+    click.echo(f"{click.style('Error:', bold=True)} {error}", err=True)
+    if error.fix:
+        click.echo(f"  {click.style('Fix:', bold=True)} {error.fix}", err=True)
+    if wants_json:
+        kind = type(error).__name__
+        document = {"schema": "coursekit/error/v1", "error": kind, "what": error.what, "where": error.where}
+        click.echo(json.dumps({**document, "fix": error.fix}))

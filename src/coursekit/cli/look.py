@@ -1,0 +1,116 @@
+"""Commands for looking around: measure, profiles, doctor, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from coursekit.cli import printing
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--profile", "names", multiple=True, metavar="NAME", help="A reference board; may be given more than once.")
+@printing.sandbox_option
+@printing.json_option
+def measure(model: Path, names: tuple[str, ...], sandbox: str, as_json: bool) -> None:
+    """Measure a model file: bytes, operators, arena.
+
+    The file is opened in a sandbox, since a model is hostile input. Figures are the same on every machine.
+    """
+    from coursekit import measuring  # noqa: PLC0415 - help must come at once
+    from coursekit.cli.tables import measurement_table  # noqa: PLC0415
+
+    found = measuring.measure(model, names, box=sandbox)  # type: ignore[arg-type]
+    if as_json:
+        printing.document("measurements", model=str(model), measurements=found)
+    else:
+        printing.show(measurement_table(found))
+
+
+@click.group(invoke_without_command=True)
+@printing.json_option
+@click.pass_context
+def profiles(context: click.Context, as_json: bool) -> None:
+    """List the reference boards."""
+    if context.invoked_subcommand is not None:
+        return
+    from coursekit import profiles as boards  # noqa: PLC0415 - help must come at once
+    from coursekit.cli.tables import profile_table  # noqa: PLC0415
+
+    found = [boards.load(name) for name in boards.names()]
+    if as_json:
+        printing.document("profiles", profiles=found)
+    else:
+        printing.show(profile_table(found))
+
+
+@profiles.command("show")
+@click.argument("name")
+@printing.json_option
+def show_profile(name: str, as_json: bool) -> None:
+    """Print every figure of one board with its source."""
+    from coursekit import profiles as boards  # noqa: PLC0415 - help must come at once
+    from coursekit.cli.tables import figure_table  # noqa: PLC0415
+
+    board = boards.load(name)
+    if as_json:
+        printing.document("profile", profile=board)
+    else:
+        printing.show(figure_table(board))
+
+
+@click.command()
+@printing.course_option
+@printing.sandbox_option
+@printing.json_option
+def doctor(course: Path, sandbox: str, as_json: bool) -> None:
+    """Say what this machine can run, and what it lacks.
+
+    Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here.
+    """
+    from rich.console import Console  # noqa: PLC0415 - help must come at once
+
+    from coursekit import doctor as doctors  # noqa: PLC0415
+    from coursekit.cli.tables import diagnosis_tables  # noqa: PLC0415
+    from coursekit.errors import MachineError  # noqa: PLC0415
+
+    with Console(stderr=True).status("Trying every limit in a real box..."):
+        diagnosis = doctors.diagnose(course, sandbox)  # type: ignore[arg-type]
+    if as_json:
+        printing.document("doctor", well=diagnosis.well, diagnosis=diagnosis)
+    else:
+        printing.show(*diagnosis_tables(diagnosis))
+    if not diagnosis.well:
+        raise click.exceptions.Exit(MachineError.exit_code)
+
+
+@click.command()
+@printing.course_option
+@printing.sandbox_option
+@printing.jobs_option
+@printing.json_option
+def demo(course: Path, sandbox: str, jobs: int | None, as_json: bool) -> None:
+    """Grade a made-up class of six and show the results.
+
+    Makes a course of its own in demo/, hands in six submissions of `quantize`, one of them hostile and one that never
+    ends, grades them in sandboxes and writes the feedback.
+    """
+    from coursekit import course as courses  # noqa: PLC0415 - help must come at once
+    from coursekit import demo as demos  # noqa: PLC0415
+    from coursekit.report import terminal  # noqa: PLC0415
+
+    root = courses.find(course)
+    total = len(courses.cases(root, demos.ASSIGNMENT, "demo"))
+    with printing.progress(total, "Grading the demonstration") as tell:
+        shown = demos.demo(root, jobs=jobs or 0, box=sandbox, progress=tell)  # type: ignore[arg-type]
+    if as_json:
+        printing.document("demo", demo=shown)
+        return
+    printing.show(terminal.class_table(shown.scores))
+    click.echo(f"Gradebook:       {shown.gradebook}")
+    click.echo(f"Class table:     {shown.table}")
+    click.echo("Feedback pages:")
+    for page in shown.pages.values():
+        click.echo(f"  {page}")

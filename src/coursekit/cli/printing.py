@@ -1,0 +1,129 @@
+"""How commands speak: sections of help, one JSON document, tables, and progress on stderr."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from coursekit.records import Score
+
+
+class SectionedGroup(click.Group):
+    """A group whose help lists its commands by who uses them."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sections = sections
+        for commands in sections.values():
+            for command in commands:
+                self.add_command(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One list per section, in the order in which one needs them."""
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(80)) for command in commands])
+
+
+def course_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that names the course folder."""
+    return click.option(
+        "--course",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=Path(),
+        metavar="FOLDER",
+        help="The course folder, or any folder in it.  [default: here]",
+    )(command)
+
+
+def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how code is kept in."""
+    return click.option(
+        "--sandbox",
+        type=click.Choice(["bwrap", "none"]),
+        default="bwrap",
+        show_default=True,
+        help="How student code is kept in. 'none' keeps nothing in: only for work you trust; the score says so.",
+    )(command)
+
+
+def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how many run at once."""
+    return click.option(
+        "--jobs", type=click.IntRange(1), default=None, metavar="N", help="How many at once.  [default: the cores]"
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that asks for one JSON document on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else.")(
+        command
+    )
+
+
+def document(schema: str, **content: Any) -> None:
+    """Print one JSON document; records become objects."""
+    import msgspec  # noqa: PLC0415 - help must come at once
+
+    data = msgspec.json.format(msgspec.json.encode({"schema": f"coursekit/{schema}/v1", **content}))
+    click.echo(data.decode())
+
+
+def show(*renderables: Any) -> None:
+    """Print tables and text for people."""
+    from rich.console import Console  # noqa: PLC0415 - help must come at once
+
+    console = Console(highlight=False)
+    for each in renderables:
+        console.print(each)
+
+
+@contextmanager
+def progress(total: int | None, doing: str) -> Iterator[Callable[[str, Score | None], None]]:
+    """A bar on a terminal, a line per finished submission elsewhere; both on stderr."""
+    from rich.console import Console  # noqa: PLC0415 - help must come at once
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}", markup=False),
+    )
+    running: list[str] = []
+    done: Counter[str] = Counter()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total, now="")
+
+        def tell(student: str, score: Score | None) -> None:
+            if score is None:
+                running.append(student)
+            else:
+                running.remove(student)
+                done[score.status] += 1
+                if not console.is_terminal:
+                    click.echo(f"{doing}: {safe(student)} {_said(score)}", err=True)
+            bar.update(task, completed=sum(done.values()), now=" ".join(map(safe, running))[:40])
+
+        yield tell
+
+
+def safe(text: str) -> str:
+    """A student's name as a terminal may show it."""
+    from coursekit.report.phrases import clean  # noqa: PLC0415 - help must come at once
+
+    return clean(text, 40)
+
+
+def _said(score: Score) -> str:
+    if score.earned == "unscored":
+        return "has no score"
+    return f"{score.earned:g} of {score.possible:g}"

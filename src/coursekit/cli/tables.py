@@ -1,0 +1,97 @@
+"""The tables of commands that show no score: proofs, figures, boards, a diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from coursekit.records import Measurement, Proof
+from coursekit.report.phrases import clean, measured
+
+if TYPE_CHECKING:
+    from coursekit.doctor import Diagnosis
+    from coursekit.profiles import Profile
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _mark(good: bool, yes: str, no: str) -> Text:
+    return Text(f"✓ {yes}", style="green") if good else Text(f"✗ {no}", style="red")
+
+
+def proof_table(proofs: Sequence[Proof]) -> RenderableType:
+    """One line per case, with what differs below it."""
+    table = _table("Assignment", "Case", "Earned", "", "Why")
+    for proof in proofs:
+        numbers = [each for each in proof.earned.values() if each != "unscored"]
+        told = Text(clean(proof.why))
+        for difference in proof.differences:
+            told.append(f"\n{clean(difference)}", style="red")
+        table.add_row(
+            proof.assignment, proof.case, f"{sum(numbers):g}", _mark(proof.holds, "as written", "differs"), told
+        )
+    return table
+
+
+def measurement_table(found: Sequence[Measurement]) -> RenderableType:
+    """One line per figure, with its board, engine and status."""
+    table = _table("Metric", "Value", "Board", "Engine", "Status", "Note")
+    for each in found:
+        note = clean(each.note)
+        table.add_row(each.metric, measured(each), each.profile or "", each.engine, each.status, note)
+    return table
+
+
+def profile_table(boards: Sequence[Profile]) -> RenderableType:
+    """One line per board."""
+    table = _table("Profile", "Board", "Core", "Clock", "RAM", "Flash", "Runtime", "Status")
+    for each in boards:
+        clock, ram, flash = f"{each.clock_hz / 1e6:g} MHz", f"{each.ram_bytes:,} B", f"{each.flash_bytes:,} B"
+        table.add_row(each.name, each.board, each.core, clock, ram, flash, each.runtime, each.status)
+    return table
+
+
+def figure_table(board: Profile) -> RenderableType:
+    """Every field of one board with its source."""
+    table = _table("Figure", "Value", "Source", title=board.title)
+    for field, value in msgspec.to_builtins(board).items():
+        if field not in ("sources", "title"):
+            table.add_row(field, _plain(value), board.sources.get(field, ""))
+    return table
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def diagnosis_tables(found: Diagnosis) -> list[RenderableType]:
+    """What is here, what the sandbox holds, what is wrong."""
+    machine = _table("Here", "", "What for", title=f"Python {found.python}, {found.machine}")
+    for each in found.found:
+        machine.add_row(each.name, _mark(each.here, "here", "not here"), each.detail)
+    limits = _table("Promise", "", "Tried", title=f"Sandbox: {found.sandbox}")
+    for limit in found.limits:
+        limits.add_row(limit.limit, _mark(limit.held, "held", "not held"), clean(limit.detail))
+    lines: list[RenderableType] = [machine]
+    if found.limits:
+        lines.append(limits)
+    lines.append(Text(f"Course: {found.course or 'none here'}"))
+    lines += [Text(f"✗ {clean(problem)}", style="red") for problem in found.problems]
+    verdict = "Submissions can be graded here." if found.well else "Submissions cannot be graded safely here."
+    lines.append(Text(verdict, style="bold"))
+    return lines
