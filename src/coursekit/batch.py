@@ -1,6 +1,7 @@
 """Grading a class: every submission examined by a process of its own, every result a file before anything else.
 
-A stop at any moment leaves finished scores finished; the next run writes the same again. One process writes the gradebook.
+A stop at any moment leaves finished scores finished; the next run writes the same again. One process writes the
+gradebook.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ Progress = Callable[[str, Score | None], None]
 
 
 def grade_class(
-    root: Path, name: str, *, students: Sequence[str] = (), jobs: int = 0, box: SandboxName = "bwrap", progress: Progress
+    root: Path,
+    name: str,
+    *,
+    students: Sequence[str] = (),
+    jobs: int = 0,
+    box: SandboxName = "bwrap",
+    progress: Progress,
 ) -> list[Score]:
     """Grade what was handed in for an assignment; the scores by student.
 

@@ -1,7 +1,7 @@
 """The course folder: where its files are, which assignments and submissions it has, and how results are kept in it.
 
-This room reads what instructors wrote and what students handed in, as bytes, and writes scores so that a stop at any moment
-leaves either the old file or the new one.
+This room reads what instructors wrote and what students handed in, as bytes, and writes scores so that a stop at any
+moment leaves either the old file or the new one.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Su
     for student in only:
         if student not in found:
             near = decoding.near(student, sorted(found))
-            raise CourseError(
-                f"there is no submission of '{student}' for '{name}'.", where=str(submitted), fix=near
-            )
+            raise CourseError(f"there is no submission of '{student}' for '{name}'.", where=str(submitted), fix=near)
     if not found:
         raise CourseError(
             f"nobody has handed in '{name}'.",
@@ -124,7 +122,7 @@ def seed(root: Path, name: str) -> str:
     if not file.parent.is_dir():
         return ""
     try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
             made.write(secrets.token_hex(_SEED_BYTES) + "\n")
     except FileExistsError:
         pass
@@ -184,7 +182,7 @@ def write(file: Path, data: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        with open(handle, "wb") as opened:
+        with os.fdopen(handle, "wb") as opened:
             opened.write(data)
             opened.flush()
             os.fsync(opened.fileno())

@@ -1,7 +1,7 @@
 """A class of six made-up submissions, graded before one's eyes: what coursekit does, in two minutes.
 
-The submissions are the reference of `quantize` with cells replaced, each with one thing right or wrong. They live in a course
-of their own, made anew each time, so that a real one is never touched.
+The submissions are the reference of `quantize` with cells replaced, each with one thing right or wrong. They live in a
+course of their own, made anew each time, so that a real one is never touched.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _SPARE_SECONDS = 600.0
 _TURN_SECONDS = 0.2
 _LOG_TAIL = 2000
 
-# Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no student's or author's conftest.
+# Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no conftest of anybody's.
 _COMMON = [sys.executable, "-I", "-m", "pytest", "-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
 _COMMON += ["-p", "no:cacheprovider", "--import-mode=importlib", "--noconftest"]
 
@@ -40,7 +40,7 @@ _ENVIRONMENT = {
 }
 
 
-class Stopped(Exception):  # noqa: N818 - an order, not an error
+class Stopped(Exception):
     """The grader was told to stop; there is no examination."""
 
 
@@ -49,7 +49,8 @@ def examine(task: Task, stop: threading.Event) -> Examination:
     out = Path(task.out)
     (out / "examination.json").unlink(missing_ok=True)
     task_file = out / "task.json"
-    with open(os.open(task_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # it holds the seed
+    secret = os.open(task_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it holds the seed
+    with os.fdopen(secret, "wb") as file:
         file.write(msgspec.json.encode(task))
     (out / "pytest.ini").write_text("[pytest]\n")
     try:

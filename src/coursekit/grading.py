@@ -71,10 +71,7 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
 def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
     """The score of one submission. Raises examiner.Stopped if `stop` is set; every fault becomes part of the score."""
     with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as scratch:
-        parts = [
-            _examine(plan, submission, stem, Path(scratch) / stem, stop)
-            for stem in sorted(plan.notebooks)
-        ]
+        parts = [_examine(plan, submission, stem, Path(scratch) / stem, stop) for stem in sorted(plan.notebooks)]
     return _put_together(plan, submission, parts)
 
 
@@ -90,7 +87,8 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: threading.Event) -> _Part:
     out.mkdir(mode=0o700)
-    restored, refusal, notes = "", "", ()
+    restored, refusal = "", ""
+    notes: tuple[str, ...] = ()
     try:
         nb, notes = _restored(plan, submission, stem)
         restored = str(out / "restored.ipynb")
@@ -161,7 +159,7 @@ def _files(plan: Plan, submission: Submission) -> dict[str, str]:
     return own | dict(plan.files)
 
 
-# --- the score ---------------------------------------------------------------------------------------------------------
+# --- the score --------------------------------------------------------------------------------------------------------
 
 
 def _put_together(plan: Plan, submission: Submission, parts: list[_Part]) -> Graded:
@@ -213,7 +211,8 @@ def _waiting(plan: Plan, executed: Mapping[str, dict[str, Any]]) -> Iterator[Wai
     """The cells that a person marks; one left as it was handed out earns nothing and waits for nobody."""
     ids = cellgrades.check_ids(plan.cells)
     for stem, cells in plan.cells.items():
-        empty = cellgrades.unanswered(cells, executed[stem]) if stem in executed else {cell.id for cell in cells}
+        everything = {cell.id for cell in cells}
+        empty = cellgrades.unanswered(cells, executed[stem]) if stem in executed else everything
         for cell in cells:
             if cell.manual and cell.id not in empty:
                 yield Waiting(id=ids[stem, cell.id], points=cell.points or 0.0)

@@ -21,7 +21,7 @@ def measure(
 
     Raises MissingWork if there is no file, UnreadableWork if it is no model, SpecError for an unknown profile.
     """
-    boards = [profiles.load(name, folders) for name in names]
+    boards: list[profiles.Profile | None] = [profiles.load(name, folders) for name in names]
     data = read(file)
     inside = sandbox.runner(box, _LIMITS)
     found = [each for board in (boards or [None]) for each in engines.measure(data, board, inside)]

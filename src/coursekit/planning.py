@@ -1,7 +1,7 @@
 """What every submission of an assignment has in common, gathered once: the plan that `grading` follows.
 
-A coursekit assignment is planned from `assignments/` and `autograder/`; a plain nbgrader one from nbgrader's own folders,
-with no checks but those that stand in its notebooks.
+A coursekit assignment is planned from `assignments/` and `autograder/`; a plain nbgrader one from nbgrader's own
+folders, with no checks but those that stand in its notebooks.
 """
 
 from __future__ import annotations
@@ -125,4 +125,3 @@ def environment_sha256() -> str:
     """One hash over the names and versions of everything installed beside coursekit."""
     lines = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-

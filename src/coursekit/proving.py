@@ -1,7 +1,7 @@
 """Proving a grader: the reference earns everything, and each known wrong answer exactly what is written down.
 
-The proof goes the whole way: the assignment is released in a copy of the course, the reference and the wrong answers are handed
-in as students would, and they are graded as students are.
+The proof goes the whole way: the assignment is released in a copy of the course, the reference and the wrong answers
+are handed in as students would, and they are graded as students are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__")
 
 
 def prove(
-    root: Path, name: str, *, jobs: int = 0, box: SandboxName = "bwrap", own_seed: bool = False, progress: batch.Progress
+    root: Path,
+    name: str,
+    *,
+    jobs: int = 0,
+    box: SandboxName = "bwrap",
+    own_seed: bool = False,
+    progress: batch.Progress,
 ) -> list[Proof]:
     """One proof for the reference and each known wrong answer, the reference first."""
     sandbox.require(box)

@@ -1,8 +1,9 @@
 """The trusted pytest process: it runs one submission in a box and asks it every check.
 
-Without `--coursekit-task` this plugin only explains the `points` marker, so that it never disturbs other test suites. With it,
-one submission is run when the session starts; tests with `@pytest.mark.points` and the targets of `assignment.yaml` are the
-checks; `examination.json` in the task's folder holds what became of each. The submission is never on this process's path.
+Without `--coursekit-task` this plugin only explains the `points` marker, so that it never disturbs other test suites.
+With it, one submission is run when the session starts; tests with `@pytest.mark.points` and the targets of
+`assignment.yaml` are the checks; `examination.json` in the task's folder holds what became of each. The submission is
+never on this process's path.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import inspect
 import json
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +90,7 @@ class Examiner:
         self.attempt = Attempt(self.task)
         inside = sandbox.runner(self.task.sandbox, engine_limits(self.task.assignment.limits))
         self._bench = asking.Bench(inside, tuple(map(Path, self.task.profiles)))
-        data = {name: _once(lambda name=name: self._data(name)) for name in self._data_files()}
+        data = {name: _once(partial(self._data, name)) for name in self._data_files()}
         self.targets = asking.Targets(self.attempt, self._bench, data)
         self.checks: dict[str, Check] = {}
         self.broken = ""
@@ -96,10 +98,10 @@ class Examiner:
     # --- data -------------------------------------------------------------------------------------------------------
 
     def _data_files(self) -> dict[str, Path]:
-        files = {"public": Path(path) / "public.py" for path in self.task.checks if path != self.task.hidden}
-        if self.task.hidden:
-            files["hidden"] = Path(self.task.hidden) / "hidden.py"
-        return {name: path for name, path in files.items() if path.is_file()}
+        public = [Path(path) / "public.py" for path in self.task.checks if path != self.task.hidden]
+        hidden = [Path(self.task.hidden) / "hidden.py"] if self.task.hidden else []
+        named = [*(("public", path) for path in public), *(("hidden", path) for path in hidden)]
+        return {name: path for name, path in named if path.is_file()}
 
     def _data(self, name: str) -> Any:
         """Inputs and labels from `hidden.py` or `public.py`, drawn with the seed that belongs to them."""
@@ -214,8 +216,8 @@ class Examiner:
         )
 
     def _not_passed(self, item: pytest.Item, name: str, call: pytest.CallInfo[None]) -> Check:
-        from coursekit.examination.asking import Blocked  # noqa: PLC0415 - other test suites must not pay for it
         from coursekit.errors import MachineError, StudentError  # noqa: PLC0415
+        from coursekit.examination.asking import Blocked  # noqa: PLC0415 - other test suites must not pay for it
 
         assert call.excinfo is not None  # noqa: S101 - for the type checker: the caller looked
         error = call.excinfo.value

@@ -1,7 +1,7 @@
 """Cutting the student copy of an assignment: nbgrader's converter makes it, and nothing hidden can get into it.
 
-Only `assignments/NAME` is read for it. Before it is kept it is compared with every hidden file, so that one copied there by
-mistake stops the release.
+Only `assignments/NAME` is read for it. Before it is kept it is compared with every hidden file, so that one copied
+there by mistake stops the release.
 """
 
 from __future__ import annotations

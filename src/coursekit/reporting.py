@@ -37,11 +37,10 @@ def report(root: Path, name: str) -> Reported:
 
 
 def _page(settings: gradebook.Settings, score: Score, title: str) -> Path:
-    """One student's page; nbgrader's feedback replaces its folder, so it comes first."""
+    """One student's page, beside nbgrader's feedback where the notebook could be run."""
     folder = settings.feedback / score.student / score.assignment
     if (settings.autograded / score.student / score.assignment).is_dir():
         folder = gradebook.write_feedback(settings, score.student, score.assignment)
     page = folder / "score.html"
     course.write(page, html.page(score, title).encode())
     return page
-

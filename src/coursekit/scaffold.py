@@ -45,7 +45,7 @@ def test_five(kernel):
     assert kernel.call("double", 5, returns=float) == 10, "Twice five is ten."
 '''
 
-_HIDDEN = '''"""Checks that students do not have. Inputs are drawn here and values compared here; only they cross to the student."""
+_HIDDEN = '''"""Checks that students do not have: inputs are drawn here and values compared here."""
 
 import numpy as np
 import pytest
@@ -144,7 +144,7 @@ def _check_cell(check: str, points: int) -> nbformat.NotebookNode:
 def _marked(
     grade_id: str, *, grade: bool = False, solution: bool = False, locked: bool = False, points: int | None = None
 ) -> dict[str, Any]:
-    """nbgrader's metadata, schema 3."""
+    """The metadata of nbgrader, schema 3."""
     marks: dict[str, Any] = {"schema_version": 3, "grade_id": grade_id, "grade": grade, "solution": solution}
     marks |= {"locked": locked, "task": False}
     return {"nbgrader": marks if points is None else marks | {"points": points}}

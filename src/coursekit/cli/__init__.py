@@ -1,6 +1,7 @@
 """The `coursekit` command: read arguments, call one job, print what it gave.
 
-This is the one place that catches our errors. What is heavy is imported when a command runs, so that help comes at once.
+This is the one place that catches our errors. What is heavy is imported when a command runs, so that help comes at
+once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SECTIONS = {
 @click.group(cls=SectionedGroup, sections=_SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="coursekit")
 def cli() -> None:
-    """Write, run and grade course assignments on models that must fit small machines.
+    r"""Write, run and grade course assignments on models that must fit small machines.
 
     \b
     Start here:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from coursekit.cli import printing
+from coursekit.records import SandboxName
 
 
 @click.command()
@@ -42,7 +43,13 @@ def new(name: str, title: str, course: Path, dry_run: bool, as_json: bool) -> No
 @printing.jobs_option
 @printing.json_option
 def prove(
-    names: tuple[str, ...], every: bool, own_seed: bool, course: Path, sandbox: str, jobs: int | None, as_json: bool
+    names: tuple[str, ...],
+    every: bool,
+    own_seed: bool,
+    course: Path,
+    sandbox: SandboxName,
+    jobs: int | None,
+    as_json: bool,
 ) -> None:
     """Grade the reference and the known wrong answers.
 
@@ -62,7 +69,12 @@ def prove(
         total = 1 + len(courses.cases(root, courses.assignment(root, name).name))
         with printing.progress(total, f"Proving {name}") as tell:
             proofs += proving.prove(
-                root, name, jobs=jobs or 0, box=sandbox, own_seed=own_seed, progress=tell  # type: ignore[arg-type]
+                root,
+                name,
+                jobs=jobs or 0,
+                box=sandbox,
+                own_seed=own_seed,
+                progress=tell,
             )
     if as_json:
         printing.document("proofs", proofs=proofs)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from coursekit.cli import printing
+from coursekit.records import SandboxName
 
 
 @click.command()
@@ -17,12 +18,13 @@ from coursekit.cli import printing
 @printing.jobs_option
 @printing.json_option
 def grade(
-    name: str, students: tuple[str, ...], course: Path, sandbox: str, jobs: int | None, as_json: bool
+    name: str, students: tuple[str, ...], course: Path, sandbox: SandboxName, jobs: int | None, as_json: bool
 ) -> None:
     """Run every check on every submission, each in its own sandbox.
 
-    Takes what lies in submitted/STUDENT/NAME, or only the STUDENTS named. Scores go to scores/STUDENT/NAME/score.json and
-    into the gradebook; marks that people gave stay. A failing student is no failure of this command.
+    Takes what lies in submitted/STUDENT/NAME, or only the STUDENTS named. Scores go to
+    scores/STUDENT/NAME/score.json and into the gradebook; marks that people gave stay. A failing student is no failure
+    of this command.
     """
     from coursekit import batch, planning  # noqa: PLC0415 - help must come at once
     from coursekit import course as courses  # noqa: PLC0415
@@ -32,7 +34,12 @@ def grade(
     total = len(courses.submissions(planning.facts(root)[1].submitted, name, students))
     with printing.progress(total, f"Grading {name}") as tell:
         scores = batch.grade_class(
-            root, name, students=students, jobs=jobs or 0, box=sandbox, progress=tell  # type: ignore[arg-type]
+            root,
+            name,
+            students=students,
+            jobs=jobs or 0,
+            box=sandbox,
+            progress=tell,
         )
     if as_json:
         printing.document("class", assignment=name, scores=scores)

@@ -7,14 +7,17 @@ from pathlib import Path
 import click
 
 from coursekit.cli import printing
+from coursekit.records import SandboxName
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--profile", "names", multiple=True, metavar="NAME", help="A reference board; may be given more than once.")
+@click.option(
+    "--profile", "names", multiple=True, metavar="NAME", help="A reference board; may be given more than once."
+)
 @printing.sandbox_option
 @printing.json_option
-def measure(model: Path, names: tuple[str, ...], sandbox: str, as_json: bool) -> None:
+def measure(model: Path, names: tuple[str, ...], sandbox: SandboxName, as_json: bool) -> None:
     """Measure a model file: bytes, operators, arena.
 
     The file is opened in a sandbox, since a model is hostile input. Figures are the same on every machine.
@@ -22,7 +25,7 @@ def measure(model: Path, names: tuple[str, ...], sandbox: str, as_json: bool) ->
     from coursekit import measuring  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import measurement_table  # noqa: PLC0415
 
-    found = measuring.measure(model, names, box=sandbox)  # type: ignore[arg-type]
+    found = measuring.measure(model, names, box=sandbox)
     if as_json:
         printing.document("measurements", model=str(model), measurements=found)
     else:
@@ -65,7 +68,7 @@ def show_profile(name: str, as_json: bool) -> None:
 @printing.course_option
 @printing.sandbox_option
 @printing.json_option
-def doctor(course: Path, sandbox: str, as_json: bool) -> None:
+def doctor(course: Path, sandbox: SandboxName, as_json: bool) -> None:
     """Say what this machine can run, and what it lacks.
 
     Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here.
@@ -77,7 +80,7 @@ def doctor(course: Path, sandbox: str, as_json: bool) -> None:
     from coursekit.errors import MachineError  # noqa: PLC0415
 
     with Console(stderr=True).status("Trying every limit in a real box..."):
-        diagnosis = doctors.diagnose(course, sandbox)  # type: ignore[arg-type]
+        diagnosis = doctors.diagnose(course, sandbox)
     if as_json:
         printing.document("doctor", well=diagnosis.well, diagnosis=diagnosis)
     else:
@@ -91,7 +94,7 @@ def doctor(course: Path, sandbox: str, as_json: bool) -> None:
 @printing.sandbox_option
 @printing.jobs_option
 @printing.json_option
-def demo(course: Path, sandbox: str, jobs: int | None, as_json: bool) -> None:
+def demo(course: Path, sandbox: SandboxName, jobs: int | None, as_json: bool) -> None:
     """Grade a made-up class of six and show the results.
 
     Makes a course of its own in demo/, hands in six submissions of `quantize`, one of them hostile and one that never
@@ -104,7 +107,7 @@ def demo(course: Path, sandbox: str, jobs: int | None, as_json: bool) -> None:
     root = courses.find(course)
     total = len(courses.cases(root, demos.ASSIGNMENT, "demo"))
     with printing.progress(total, "Grading the demonstration") as tell:
-        shown = demos.demo(root, jobs=jobs or 0, box=sandbox, progress=tell)  # type: ignore[arg-type]
+        shown = demos.demo(root, jobs=jobs or 0, box=sandbox, progress=tell)
     if as_json:
         printing.document("demo", demo=shown)
         return

@@ -24,7 +24,7 @@ class SectionedGroup(click.Group):
             for command in commands:
                 self.add_command(command)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list per section, in the order in which one needs them."""
         for title, commands in self._sections.items():
             with formatter.section(title):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -19,7 +20,7 @@ from coursekit.cli import printing
     help="How the notebook is kept in; auto takes bwrap where it is installed.",
 )
 @printing.json_option
-def check(folder: Path, sandbox: str, as_json: bool) -> None:
+def check(folder: Path, sandbox: Literal["auto", "bwrap", "none"], as_json: bool) -> None:
     """Run the public checks on the work in this folder.
 
     Runs your notebook from top to bottom, measures what it made, and shows what the grader would say to it. Leaves with
@@ -31,7 +32,7 @@ def check(folder: Path, sandbox: str, as_json: bool) -> None:
     from coursekit.report import terminal  # noqa: PLC0415
 
     with Console(stderr=True).status("Running your notebook from top to bottom..."):
-        score = checking.check(folder.resolve(), None if sandbox == "auto" else sandbox)  # type: ignore[arg-type]
+        score = checking.check(folder.resolve(), None if sandbox == "auto" else sandbox)
     if as_json:
         printing.document("check", score=score)
     else:

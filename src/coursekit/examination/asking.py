@@ -1,7 +1,8 @@
 """What a check holds in its hands: the student's functions, their model, their notebook.
 
-Everything here turns a student's mistake into a sentence for the student. A check that fails because of the work raises
-`Wrong`; one that cannot be asked because something it needs failed raises `Blocked`; what else is raised is a broken check.
+Everything here turns a student's mistake into a sentence for the student. A check that fails because of the work
+raises `Wrong`; one that cannot be asked because something it needs failed raises `Blocked`; what else is raised is a
+broken check.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from coursekit import measure as measuring
 from coursekit import notebook, profiles, wire
-from coursekit.examination.attempt import Attempt
 from coursekit.errors import GraderError, StudentError
+from coursekit.examination.attempt import Attempt
 from coursekit.profiles import Profile
 from coursekit.records import Artifact, Collected, Measurement, RunInside, Target
 
@@ -51,9 +52,9 @@ class Kernel:
     def call(self, name: str, *arguments: Any, returns: Any = ..., seconds: float | None = None) -> Any:
         """What the student's function `name` returns for these arguments.
 
-        Arguments and the returned value are numbers, text, lists, dicts and arrays of numbers (`wire`). `returns` says what
-        the value must be, as `wire.match` reads it; a tuple comes back as a tuple. Raises Wrong if the function is
-        missing, raises, takes longer than `seconds` or returns something else.
+        Arguments and the returned value are numbers, text, lists, dicts and arrays of numbers (`wire`). `returns` says
+        what the value must be, as `wire.match` reads it; a tuple comes back as a tuple. Raises Wrong if the function
+        is missing, raises, takes longer than `seconds` or returns something else.
         """
         answer = self._attempt.call(name, arguments, seconds)
         if answer.stopped:
@@ -201,7 +202,7 @@ class Targets:
     def _accuracy_on(self, model: Model, target: Target) -> float:
         key = (model.path, str(target.data))
         if key not in self._accuracies:
-            if target.data not in self._data:
+            if target.data is None or target.data not in self._data:
                 raise GraderError(f"target '{target.id}' needs {target.data} data, and there is none.")
             self._accuracies[key] = model.accuracy(*self._data[target.data]())
         return self._accuracies[key]

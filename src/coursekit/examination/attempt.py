@@ -1,7 +1,7 @@
 """One attempt at one submission: its notebook runs in a box, its artifacts are read, its functions can be called.
 
-This is what a trusted pytest process holds on to while it asks its questions. The kernel starts when the attempt begins and
-ends with it; what it made is read once, so that every metric is measured on the same bytes.
+This is what a trusted pytest process holds on to while it asks its questions. The kernel starts when the attempt
+begins and ends with it; what it made is read once, so that every metric is measured on the same bytes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Attempt:
             began = time.monotonic()
             result = self._run_cell(cell["source"], left)
             left -= time.monotonic() - began
-            cell["outputs"], cell["execution_count"] = result.outputs, number
+            cell["outputs"] = result.outputs
+            # A cell in which the kernel ended has no number: it did not come to its end, whatever it printed before.
+            cell["execution_count"] = None if result.stopped else number
             if result.error is not None:
                 failures.append(_failure(number, cell, result))
             if result.stopped:
