@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 
 from coursekit.decoding import decode_yaml
 from coursekit.errors import SpecError
-from coursekit.figures import figure
 from coursekit.records import Artifact, Assignment, Band, Case, Course, GradedCell, Late, Limits, Target
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -163,7 +162,7 @@ def _check_band(target: Target, name: str, where: str) -> None:
 
 
 def _wrong_way(field: str, band: Band, relation: str, where: str) -> SpecError:
-    marks = f"full ({figure(band.full)}) is {relation} than pass ({figure(band.pass_)})"
+    marks = f"full ({band.full:,g}) is {relation} than pass ({band.pass_:,g})"
     return SpecError(f"{field}: {marks}, so more work would earn less.", where=where, fix="exchange the two.")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from coursekit.cli import printing
-from coursekit.records import SandboxName
+
+if TYPE_CHECKING:
+    from coursekit.records import SandboxName
 
 
 @click.command()

@@ -45,20 +45,26 @@ def proof_table(proofs: Sequence[Proof]) -> RenderableType:
 
 
 def measurement_table(found: Sequence[Measurement]) -> RenderableType:
-    """One line per figure, with its board, engine and status."""
-    table = _table("Metric", "Value", "Board", "Engine", "Status", "Note")
+    """One line per figure, with its board, engine and status; a note stands below its value."""
+    table = _table("Metric", "Value", "Board", "Engine", "Status")
+    for column in ("Metric", "Board"):
+        next(each for each in table.columns if each.header == column).no_wrap = True
     for each in found:
-        note = clean(each.note)
-        table.add_row(each.metric, measured(each), each.profile or "", each.engine, each.status, note)
+        value = Text(measured(each) if each.value != "" else "none")
+        if each.note:
+            value.append(f"\n{clean(each.note)}", style="dim")
+        table.add_row(each.metric, value, each.profile or "", each.engine, each.status)
     return table
 
 
 def profile_table(boards: Sequence[Profile]) -> RenderableType:
-    """One line per board."""
-    table = _table("Profile", "Board", "Core", "Clock", "RAM", "Flash", "Runtime", "Status")
+    """One line per board; `profiles show NAME` has the rest."""
+    table = _table("Profile", "Runtime", "RAM", "Flash", "Clock", "Status")
+    table.columns[0].no_wrap = True
     for each in boards:
-        clock, ram, flash = f"{each.clock_hz / 1e6:g} MHz", f"{each.ram_bytes:,} B", f"{each.flash_bytes:,} B"
-        table.add_row(each.name, each.board, each.core, clock, ram, flash, each.runtime, each.status)
+        ram, flash = f"{each.ram_bytes // 1024:,} KiB", f"{each.flash_bytes // 1024:,} KiB"
+        runtime = f"{each.runtime} {each.runtime_version}".strip()
+        table.add_row(each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status)
     return table
 
 

@@ -7,79 +7,109 @@ whoever wants around them gets around them. A score made this way says so.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from coursekit.errors import SandboxError
 from coursekit.records import Limits
+from coursekit.sandbox import proc
+from coursekit.sandbox.box import Entry
 from coursekit.sandbox.watch import Watch
+
+_KILL_SECONDS = 10.0
+_ROUND_SECONDS = 0.005
 
 
 class UnboxedBox:
-    """A temporary folder and the processes that started in it."""
+    """A temporary folder, and the processes that come from the program that was started in it."""
 
     name = "none"
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._root = tempfile.mkdtemp(prefix="coursekit-")
-        self.work = f"{self._root}/work"
-        self.sockets = self.host_sockets = f"{self._root}/kernel"
-        Path(self.work).mkdir()
-        Path(self.sockets).mkdir()
-        self.watch = Watch(limits, self.processes, (), self._kill)
+        self._helper = 0
+        self._closed = False
+        with ExitStack() as ends:
+            root = Path(tempfile.mkdtemp(prefix="coursekit-"))
+            ends.callback(_remove, root)
+            self.work, self.sockets, self.home = f"{root}/work", f"{root}/kernel", f"{root}/home"
+            self.host_sockets = self.sockets
+            for folder in (self.work, self.sockets, self.home):
+                Path(folder).mkdir(mode=0o700)
+            self._work = os.open(self.work, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            ends.callback(os.close, self._work)
+            self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            ends.callback(os.close, self._proc)
+            self.watch = Watch(limits, self._proc, self.processes, self._kill)
+            self._ends = ends.pop_all()
 
-    def order(self) -> dict[str, object]:
-        """See Box.order."""
-        return {"boxed": False}
+    def entry(self) -> Entry:
+        """See Box.entry."""
+        return Entry(boxed=False)
+
+    def entered(self, helper: int) -> None:
+        """See Box.entered: all that the program starts stays below this process, however it forks."""
+        self._helper = helper
 
     def folder(self) -> int:
         """See Box.folder."""
-        return os.open(self.work, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.dup(self._work)
 
     def processes(self) -> list[int]:
-        """The processes whose working folder is the box's, and their descendants that moved on are not known."""
-        found = []
-        for entry in os.scandir("/proc"):
-            if entry.name.isdigit():
-                try:
-                    inside = Path(f"/proc/{entry.name}/cwd").readlink()
-                except OSError:
-                    continue
-                if str(inside).startswith(self._root):
-                    found.append(int(entry.name))
-        return found
+        """What lives below the process that waits for the program, by its number."""
+        if not self._helper:
+            return []
+        parents = {pid: proc.parent(self._proc, pid) for pid in proc.numbers(self._proc)}
+        found, fresh = set[int](), {self._helper}
+        while fresh:
+            fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+            found |= fresh
+        return sorted(found)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """See Box.paused."""
-        pids = self.processes()
-        for pid in pids:
-            _signal(pid, signal.SIGSTOP)
+        if not proc.still(self._proc, self.processes):
+            self.watch.give_up("the rate at which it may start processes")
         try:
             yield
         finally:
-            for pid in pids:
-                _signal(pid, signal.SIGCONT)
+            for pid in self.processes():
+                proc.send(self._proc, pid, signal.SIGCONT)
 
     def _kill(self) -> None:
-        while pids := self.processes():
-            for pid in pids:
-                _signal(pid, signal.SIGKILL)
+        ends = time.monotonic() + _KILL_SECONDS
+        while pids := [pid for pid in self.processes() if proc.parent(self._proc, pid)]:
+            moving = [pid for pid in pids if proc.moves(self._proc, pid) or self._stopped(pid)]
+            if not moving:
+                return
+            if time.monotonic() > ends:
+                raise SandboxError("processes of a notebook that ran without a sandbox cannot be ended.")
+            for pid in moving:
+                proc.send(self._proc, pid, signal.SIGKILL)
+            time.sleep(_ROUND_SECONDS)
+
+    def _stopped(self, pid: int) -> bool:
+        return "\nState:\tZ" not in proc.text(self._proc, f"{pid}/status")
 
     def close(self) -> None:
         """See Box.close."""
-        self.watch.stop()
-        self.watch.look_once()
-        self._kill()
-        shutil.rmtree(self._root, ignore_errors=True)
+        if self._closed:
+            return
+        self._closed = True
+        with self._ends:
+            self.watch.stop()
+            self._kill()
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _remove(root: Path) -> None:
+    """Delete a folder that a stranger filled: as deep as they liked, and with rights taken away."""
+    subprocess.run(["/bin/chmod", "-R", "u+rwX", "--", str(root)], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(["/bin/rm", "-rf", "--", str(root)], check=False, stderr=subprocess.DEVNULL)
+    if root.exists():
+        raise SandboxError(f"the folder {root} cannot be deleted.", fix="delete it by hand")
