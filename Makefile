@@ -33,6 +33,7 @@ format: $(READY)  ## let ruff lay out the code
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "coursekit needs Python 3.11 to 3.13, and this is %d.%d: make PYTHON=python3.12 ..." % v)'
 	@echo "Installing into $(VENV), which takes a minute or two."
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/install python3-venv
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

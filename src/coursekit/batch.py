@@ -61,7 +61,12 @@ def run_all(
         if stop.is_set():
             raise Stopped
         progress(submission.student, None)
-        return grading.grade(plan, submission, stop)
+        try:
+            return grading.grade(plan, submission, stop)
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this submission its score, not the class theirs
+            return grading.unscored(plan, submission, error)
 
     with pool.open_pool(jobs) as executor:
         futures: list[Future[grading.Graded]] = [executor.submit(one, submission) for submission in submissions]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +74,15 @@ def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
     with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as scratch:
         parts = [_examine(plan, submission, stem, Path(scratch) / stem, stop) for stem in sorted(plan.notebooks)]
     return _put_together(plan, submission, parts)
+
+
+def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
+    """The score that is not there because our own code failed on this submission, with the traceback as its log."""
+    what = (
+        f"{type(error).__name__} while grading; scores/{submission.student}/{submission.assignment}/grader.log has it"
+    )
+    score = scoring.score(assignment=plan.assignment, student=submission.student, checks=(), broken=what)
+    return Graded(score=score, log="".join(traceback.format_exception(error)))
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):

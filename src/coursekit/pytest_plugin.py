@@ -191,6 +191,9 @@ class Examiner:
         marked = _marked(item)
         return marked[0] if marked else None
 
+    def _is_hidden(self, item: pytest.Item) -> bool:
+        return bool(self.task.hidden) and item.path.is_relative_to(self.task.hidden)
+
     def _check(self, item: pytest.Item, name: str, outcome: Any, hint: str) -> Check:
         from coursekit import scoring  # noqa: PLC0415 - other test suites must not pay for it
         from coursekit.records import Check  # noqa: PLC0415
@@ -202,7 +205,7 @@ class Examiner:
             hint, hidden, target = hint or item.target.hint, item.target.data == "hidden", item.target
         else:
             points, sentence = (_marked(item) or ("", 0.0))[1], _sentence(item)
-            hidden, target = bool(self.task.hidden) and item.path.is_relative_to(self.task.hidden), None
+            hidden, target = self._is_hidden(item), None
         earned = {"passed": points, "broken": "unscored"}.get(outcome, 0.0)
         return Check(
             id=name,
@@ -230,12 +233,12 @@ class Examiner:
 
     # --- fixtures -----------------------------------------------------------------------------------------------------
 
-    @pytest.fixture(scope="session")
-    def kernel(self) -> Kernel:
+    @pytest.fixture
+    def kernel(self, request: pytest.FixtureRequest) -> Kernel:
         """The functions that the notebook defined."""
         from coursekit.examination.asking import Kernel  # noqa: PLC0415 - other test suites must not pay for it
 
-        return Kernel(self.attempt)
+        return Kernel(self.attempt, hidden=self._is_hidden(request.node))
 
     @pytest.fixture(scope="session")
     def submission(self) -> Submission:
@@ -273,8 +276,8 @@ class Examiner:
         """Random numbers of this check alone, from the secret seed for hidden checks."""
         from coursekit.examination.asking import PUBLIC_SEED, generator  # noqa: PLC0415 - other test suites must not pay for it
 
-        hidden = bool(self.task.hidden) and request.node.path.is_relative_to(self.task.hidden)
-        return generator(self.task.seed if hidden else PUBLIC_SEED, self._check_id(request.node) or "")
+        seed = self.task.seed if self._is_hidden(request.node) else PUBLIC_SEED
+        return generator(seed, self._check_id(request.node) or "")
 
 
 class TargetFile(pytest.File):

@@ -6,6 +6,7 @@ once.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -43,6 +44,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     wants_json = "--json" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that cannot show a tick shows a question mark
     try:
         left_with = cli.main(standalone_mode=False)  # click gives the code of an Exit back instead of raising it
     except CoursekitError as error:

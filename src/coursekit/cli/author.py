@@ -100,7 +100,8 @@ def release(name: str, course: Path, as_json: bool) -> None:
     from coursekit import course as courses  # noqa: PLC0415 - help must come at once
     from coursekit import release as releasing  # noqa: PLC0415
 
-    made = releasing.release(courses.find(course), name)
+    with printing.waiting(f"Releasing {printing.safe(name)}..."):
+        made = releasing.release(courses.find(course), name)
     if as_json:
         printing.document("release", release=made)
         return

@@ -64,7 +64,8 @@ def report(name: str, course: Path, as_json: bool) -> None:
     from coursekit import course as courses  # noqa: PLC0415 - help must come at once
     from coursekit import reporting  # noqa: PLC0415
 
-    written = reporting.report(courses.find(course), name)
+    with printing.waiting(f"Writing the feedback on {printing.safe(name)}..."):
+        written = reporting.report(courses.find(course), name)
     if as_json:
         printing.document("report", report=written)
         return

@@ -28,7 +28,8 @@ def measure(model: Path, names: tuple[str, ...], sandbox: SandboxName, as_json: 
     from coursekit import measuring  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import measurement_table  # noqa: PLC0415
 
-    found = measuring.measure(model, names, box=sandbox)
+    with printing.waiting(f"Measuring {printing.safe(model.name)}..."):
+        found = measuring.measure(model, names, box=sandbox)
     if as_json:
         printing.document("measurements", model=str(model), measurements=found)
     else:
@@ -76,13 +77,11 @@ def doctor(course: Path, sandbox: SandboxName, as_json: bool) -> None:
 
     Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here.
     """
-    from rich.console import Console  # noqa: PLC0415 - help must come at once
-
-    from coursekit import doctor as doctors  # noqa: PLC0415
+    from coursekit import doctor as doctors  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import diagnosis_tables  # noqa: PLC0415
     from coursekit.errors import MachineError  # noqa: PLC0415
 
-    with Console(stderr=True).status("Trying every limit in a real box..."):
+    with printing.waiting("Trying every limit in a real box..."):
         diagnosis = doctors.diagnose(course, sandbox)
     if as_json:
         printing.document("doctor", well=diagnosis.well, diagnosis=diagnosis)

@@ -85,6 +85,15 @@ def show(*renderables: Any) -> None:
 
 
 @contextmanager
+def waiting(doing: str) -> Iterator[None]:
+    """A line on stderr that moves while something takes seconds; nothing where stderr is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - help must come at once
+
+    with Console(stderr=True).status(doing):
+        yield
+
+
+@contextmanager
 def progress(total: int | None, doing: str) -> Iterator[Callable[[str, Score | None], None]]:
     """A bar on a terminal, a line per finished submission elsewhere; both on stderr."""
     from rich.console import Console  # noqa: PLC0415 - help must come at once

@@ -26,12 +26,10 @@ def check(folder: Path, sandbox: Literal["auto", "bwrap", "none"], as_json: bool
     Runs your notebook from top to bottom, measures what it made, and shows what the grader would say to it. Leaves with
     1 if a check did not pass. Checks that stay hidden until you hand in are counted, not run.
     """
-    from rich.console import Console  # noqa: PLC0415 - help must come at once
-
-    from coursekit import checking  # noqa: PLC0415
+    from coursekit import checking  # noqa: PLC0415 - help must come at once
     from coursekit.report import terminal  # noqa: PLC0415
 
-    with Console(stderr=True).status("Running your notebook from top to bottom..."):
+    with printing.waiting("Running your notebook from top to bottom..."):
         score = checking.check(folder.resolve(), None if sandbox == "auto" else sandbox)
     if as_json:
         printing.document("check", score=score)

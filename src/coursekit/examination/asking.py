@@ -7,6 +7,7 @@ broken check.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from coursekit.records import Artifact, Collected, Measurement, RunInside, Targe
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from coursekit.sandbox.kernel import Answer
 
 PUBLIC_SEED = "public"
 _LONGEST = 300
@@ -42,10 +45,15 @@ def generator(seed: str, purpose: str) -> np.random.Generator:
 
 
 class Kernel:
-    """The functions that the notebook defined."""
+    """The functions that the notebook defined, as one check may call them.
 
-    def __init__(self, attempt: Attempt) -> None:
+    In a hidden check nothing that a function said comes back to the student: an exception's message, a returned text or
+    a shape could carry the hidden input that the function was called with.
+    """
+
+    def __init__(self, attempt: Attempt, *, hidden: bool) -> None:
         self._attempt = attempt
+        self._hidden = hidden
         if attempt.kernel is None:
             raise Blocked(f"The notebook could not be run. {attempt.run.reason}".strip())
 
@@ -62,19 +70,26 @@ class Kernel:
         if answer.missing:
             self._explain_missing(name, answer.message)
         if answer.raised:
-            raise Wrong(_cut(f"{name}() raised {answer.raised}: {answer.message}"))
+            raise Wrong(_cut(self._raised(name, answer)))
         if answer.unsendable:
-            raise Wrong(_cut(f"{name}() must return numbers, lists or arrays; {answer.unsendable}."))
+            told = "" if self._hidden else f" It returned something else: {answer.unsendable}."
+            raise Wrong(_cut(f"{name}() must return numbers, lists or arrays.{told}"))
         try:
             value = wire.decode(answer.value.encode())
-            if returns is ...:
-                return value
-            wire.match(value, returns)
+            if returns is not ...:
+                wire.match(value, returns)
         except wire.Unsendable as error:
             raise Wrong(_cut(f"{name}() returned something that cannot be read: {error}.")) from None
         except wire.Mismatch as error:
-            raise Wrong(_cut(f"{name}() returned {error}.")) from None
-        return wire.scalars(value, returns)
+            told = f"{name}() must return {expected(returns)}" if self._hidden else f"{name}() returned {error}"
+            raise Wrong(_cut(f"{told}.")) from None
+        return value if returns is ... else wire.scalars(value, returns)
+
+    def _raised(self, name: str, answer: Answer) -> str:
+        if not self._hidden:
+            return f"{name}() raised {answer.raised}: {answer.message}"
+        known = isinstance(getattr(builtins, answer.raised, None), type)
+        return f"{name}() raised {answer.raised if known else 'an exception'} for an input of this check."
 
     def _explain_stop(self, name: str, reason: str) -> None:
         if self._attempt.run.state == "stopped":
@@ -222,6 +237,22 @@ class Targets:
     def _file_ratio(self, _: Target) -> Measurement:
         value = round(len(self.model().data) / len(self.baseline().data), 6)
         return Measurement(metric="file_ratio", value=value, unit="", engine="flatbuffer")
+
+
+def expected(spec: Any) -> str:
+    """What a check asks a function to return, in words."""
+    names = {float: "a number", int: "a whole number", bool: "True or False", str: "text", None: "None"}
+    if isinstance(spec, wire.Array):
+        shape = f" of shape {wire.shape_words(spec.shape)}" if spec.shape is not None else ""
+        finite = " without NaN or infinity" if spec.finite else ""
+        return f"an array of {spec.dtype or 'numbers'}{shape}{finite}"
+    if isinstance(spec, tuple):
+        return f"{len(spec)} values: {', '.join(map(expected, spec))}"
+    if isinstance(spec, list):
+        return f"a list, each item {expected(spec[0])}"
+    if isinstance(spec, dict):
+        return "a dict with " + ", ".join(f"'{key}': {expected(kind)}" for key, kind in spec.items())
+    return names.get(spec, "another value")
 
 
 def _cut(text: str) -> str:

@@ -59,12 +59,21 @@ class Page(Record, frozen=True, kw_only=True):
 def page(score: Score, course_title: str = "") -> str:
     """Give the feedback page of one submission as a whole HTML document."""
     style = _text("page.css")
+    template = _template("page.html.jinja")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return template.render(page=_page(score, course_title), style=Markup(style), style_hash=digest)  # noqa: S704 - ours
+
+
+def fragment(score: Score) -> str:
+    """Give the score as a table to stand below a notebook's cell, in the notebook's own colours."""
+    return _template("cell.html.jinja").render(page=_page(score, ""))
+
+
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_text("page.html.jinja"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return template.render(page=_page(score, course_title), style=Markup(style), style_hash=digest)  # noqa: S704 - ours
+    return environment.from_string(_text(name))
 
 
 def _text(name: str) -> str:
