@@ -1,4 +1,4 @@
-"""Light courses without TensorFlow, released and ready to be handed in to: one graded submission takes a second or two.
+"""Light courses without TensorFlow, to be released and handed in to; a graded submission takes a second or two.
 
 `doubling` is what `coursekit new` makes; `shrink` has a model to make too, whose bytes stand in its notebook. Tests load
 this file by its path, because `tests/` is not a package.
@@ -39,7 +39,7 @@ MODEL = models.dense_float(4, 3)
 """What the reference of `shrink` writes: y = W x, so its accuracy on labels made with W is 1."""
 
 
-# --- Making a course ----------------------------------------------------------------------------------------------------
+# --- Making a course -------------------------------------------------------------------------------------------------
 
 
 def make(
@@ -132,7 +132,7 @@ def copy(template: Path, to: Path) -> Path:
     return Path(shutil.copytree(template, to / "course"))
 
 
-# --- Handing in and grading --------------------------------------------------------------------------------------------
+# --- Handing in and grading ------------------------------------------------------------------------------------------
 
 
 def reference(root: Path, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from coursekit import course, gradebook, grading, planning, pool, sandbox, scoring
+from coursekit.errors import CourseError
 from coursekit.examiner import Stopped
 from coursekit.records import SandboxName, Score, Submission
 
@@ -85,14 +86,28 @@ def run_all(
 def _keep(
     root: Path, settings: gradebook.Settings, plan: grading.Plan, book: gradebook.Gradebook, graded: grading.Graded
 ) -> Score:
-    """Write one result: the score, then the executed notebooks, then the gradebook."""
-    score, folder = graded.score, settings.submitted / graded.score.student / graded.score.assignment
+    """Write one result: the score, then what nbgrader keeps. One that nbgrader cannot keep costs nobody else theirs."""
+    score = graded.score
     course.write_score(root, score)
     log = course.score_file(root, score.student, score.assignment).with_name("grader.log")
     if graded.log:
         course.write(log, graded.log.encode())
     else:
         log.unlink(missing_ok=True)
+    try:
+        return _record(root, settings, plan, book, graded)
+    except CourseError as error:
+        reason = f"It cannot be kept: {error.what.rstrip('.')}. The instructor has to mend this: {error.fix}"
+        score = msgspec.structs.replace(score, status="unscored", earned="unscored", reason=reason, grade=None)
+        course.write_score(root, score)
+        return score
+
+
+def _record(
+    root: Path, settings: gradebook.Settings, plan: grading.Plan, book: gradebook.Gradebook, graded: grading.Graded
+) -> Score:
+    """Write the executed notebooks and the gradebook's half; the score, after nbgrader's own penalty if it takes one."""
+    score, folder = graded.score, settings.submitted / graded.score.student / graded.score.assignment
     if graded.executed:
         gradebook.write_autograded(settings, score.student, score.assignment, graded.executed, folder)
     book.record(score, plan.cells, graded.executed, graded.submitted_at)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from coursekit import batch, course, planning, proving, release, reporting
+from coursekit import batch, course, planning, proving, release, reporting, scaffold
 from coursekit.errors import CourseError
 from coursekit.records import Case, Record, SandboxName, Score
 
@@ -60,6 +60,7 @@ def _fresh(root: Path) -> Path:
     with proving.copied(root, ASSIGNMENT) as copy:
         shutil.copytree(copy, folder)
     (folder / _MARKER).write_text("title: A demonstration\nterm: today\n")
+    (folder / scaffold.NBGRADER_FILE).write_text(scaffold.NBGRADER)
     return folder
 
 

@@ -10,7 +10,7 @@ import json
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def _files(plan: Plan, submission: Submission) -> dict[str, str]:
 def _put_together(plan: Plan, submission: Submission, parts: list[_Part]) -> Graded:
     executed = {part.stem: part.executed for part in parts if part.executed is not None}
     checks = _in_order(plan, [check for part in parts for check in part.examination.checks], executed)
-    broken = next((part.examination.broken for part in parts if part.examination.broken), "")
+    broken = next((part.examination.broken for part in parts if part.examination.broken), "") or _misfit(plan, checks)
     submitted_at, time_note = _submitted_at(submission)
     score = scoring.score(
         assignment=plan.assignment,
@@ -215,6 +215,20 @@ def _with_own_asserts(cells: Mapping[str, tuple[GradedCell, ...]]) -> dict[str, 
         stem: tuple(cell for cell in each if cell.solution or not cell.grade or specs.has_test(cell.source))
         for stem, each in cells.items()
     }
+
+
+def _misfit(plan: Plan, checks: Iterable[Check]) -> str:
+    """How the checks differ from the released cells, as they do when an author changes one side; else nothing."""
+    ids = cellgrades.check_ids(plan.cells)
+    automatic = {ids[stem, cell.id]: cell for stem, cells in plan.cells.items() for cell in cells if not cell.manual}
+    worth = {name: cell.points or 0.0 for name, cell in automatic.items() if cell.grade}
+    for check in checks:
+        if check.id not in worth:
+            return f"check '{check.id}' has no cell in the release"
+        if check.points != worth[check.id]:
+            return f"check '{check.id}' is worth {check.points:g} points, and its released cell {worth[check.id]:g}"
+    missing = worth.keys() - {check.id for check in checks}
+    return f"the cell '{min(missing)}' was released and has no check" if missing else ""
 
 
 def _waiting(plan: Plan, executed: Mapping[str, dict[str, Any]]) -> Iterator[Waiting]:

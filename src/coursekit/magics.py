@@ -30,7 +30,7 @@ class CourseMagics(Magics):  # type: ignore[misc]
         except CoursekitError as error:
             print(f"{error}{f' Fix: {error.fix}' if error.fix else ''}")  # noqa: T201 - this is what the cell shows
         else:
-            display(HTML(html.fragment(score)))  # type: ignore[no-untyped-call]
+            display(HTML(html.fragment(score)))
 
 
 def register(shell: Any) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from coursekit.errors import MissingWork, UnreadableWork
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MOST_FOLDERS = 32
 _KINDS = (
     (stat.S_ISLNK, "a link"),
     (stat.S_ISDIR, "a folder"),
@@ -82,20 +83,36 @@ def read_below(folder: Path, path: str, max_bytes: int) -> bytes:
 def plain_files(folder: Path, max_bytes: int, max_files: int = 1000) -> dict[str, int]:
     """The ordinary files below a folder that holds what a stranger put there: relative path -> size.
 
-    Links, devices, hidden files and whatever goes past `max_files` or `max_bytes` in all are left out.
+    Links, devices, hidden files, what lies too deep or cannot be looked at, and whatever goes past `max_files` or
+    `max_bytes` in all are left out.
     """
     found: dict[str, int] = {}
     left = max_bytes
-    for at, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
-        for name in sorted(files):
-            path = Path(at) / name
-            info = path.lstat()
-            left -= info.st_size
-            if len(found) >= max_files or left < 0:
-                return found
-            if stat.S_ISREG(info.st_mode) and info.st_nlink == 1 and not name.startswith("."):
+    waiting = [folder]
+    while waiting:
+        below: list[Path] = []
+        for path, info in _entries(waiting.pop()):
+            if stat.S_ISDIR(info.st_mode) and len(path.relative_to(folder).parts) < _MOST_FOLDERS:
+                below.append(path)
+            elif stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+                left -= info.st_size
+                if len(found) >= max_files or left < 0:
+                    return found
                 found[str(path.relative_to(folder))] = info.st_size
+        waiting += reversed(below)
+    return found
+
+
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """What lies in a folder, by name, without what is hidden or has gone."""
+    found = []
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "__pycache__")))
+    except OSError:  # not a folder any more, or not for us
+        return []
+    for name in names:
+        with suppress(OSError):
+            found.append((folder / name, (folder / name).lstat()))
     return found
 
 
@@ -116,7 +133,7 @@ def read_file(root: int, path: str, max_bytes: int) -> bytes:
             if error.errno == errno.ELOOP:
                 raise UnreadableWork(f"'{path}' is a link; it must be an ordinary file.") from None
             raise UnreadableWork(f"'{path}' cannot be opened: {error.strerror}.") from None
-    with open(file, "rb", closefd=True) as opened:
+    with os.fdopen(file, "rb") as opened:
         _refuse_unless_plain(os.fstat(opened.fileno()), path, max_bytes)  # it may have been swapped since
         data = opened.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
-from coursekit import course, examiner, gradebook, profiles, specs
-from coursekit.errors import CourseError
+from coursekit import course, examiner, gradebook, notebook, profiles, specs
+from coursekit.errors import CourseError, UnreadableWork
 from coursekit.grading import Plan
 from coursekit.plainfile import plain_files
 from coursekit.records import Assignment, Course, GradedCell, SandboxName
@@ -31,6 +30,7 @@ def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxNa
     ours = (root / "assignments" / name / "assignment.yaml").is_file() or not settings.plain
     spec = course.assignment(root, name) if ours else Assignment(name=name, title=name, notebook="")
     cells = gradebook.cells(settings, name)
+    refuse_changed_targets(spec, cells)
     release = settings.release / name
     notebooks = {stem: _released(release / f"{stem}.ipynb", name) for stem in cells}
     common: dict[str, Any] = {
@@ -67,8 +67,11 @@ def _released(file: Path, name: str) -> dict[str, Any]:
             where=str(file.parent),
             fix=f"run coursekit release {name}",
         )
-    nb: dict[str, Any] = nbformat.read(file, as_version=4)
-    return nb
+    try:
+        return notebook.parse(file.read_bytes(), file.name)  # older formats too, which have no cell ids
+    except UnreadableWork as error:
+        fix = f"run coursekit release {name}"
+        raise CourseError(f"the release cannot be read: {error.what}", where=str(file), fix=fix) from error
 
 
 def _data(release: Path) -> dict[str, str]:
@@ -102,6 +105,13 @@ def review(root: Path, name: str, cells: tuple[GradedCell, ...]) -> Assignment:
     asked = examiner.listed(checks(root / "assignments" / name, root / "autograder" / name))
     specs.check_points(spec, asked, cells, where)
     return spec
+
+
+def refuse_changed_targets(spec: Assignment, cells: Mapping[str, tuple[GradedCell, ...]]) -> None:
+    """Raise SpecError if a target is not worth what its released cell is; the checks are compared as they are asked."""
+    targets = {target.id for target in spec.targets}
+    theirs = [cell for each in cells.values() for cell in each if cell.id in targets]
+    specs.check_points(spec, [], theirs, f"assignments/{spec.name}/assignment.yaml")
 
 
 def facts(root: Path) -> tuple[Course, gradebook.Settings]:

@@ -19,6 +19,7 @@ from coursekit import batch, course, grading, notebook, planning, release, sandb
 from coursekit.records import Case, Proof, SandboxName, Score, Submission, Unscored
 
 REFERENCE = "reference"
+_SOLUTION_MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 PROOF_SEED = "a seed for proofs, which no term uses"
 _NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__")
 
@@ -76,10 +77,18 @@ def hand_in(root: Path, name: str, submitted: Path, cases: Mapping[str, Case]) -
     for case, each in cases.items():
         folder = submitted / case / name
         folder.mkdir(parents=True, exist_ok=True)
-        answered = notebook.replace_sources(json.loads(nbformat.writes(source)), each.cells)
+        answered = _as_handed_in(notebook.replace_sources(json.loads(nbformat.writes(source)), each.cells))
         (folder / spec.notebook).write_text(json.dumps(answered, indent=1))
         found.append(Submission(student=case, assignment=name, folder=str(folder)))
     return found
+
+
+def _as_handed_in(nb: notebook.Notebook) -> notebook.Notebook:
+    """The notebook without the marks around its solutions, which no student's copy has."""
+    for cell in nb["cells"]:
+        lines = "".join(cell["source"]).splitlines()
+        cell["source"] = "\n".join(line for line in lines if line.strip() not in _SOLUTION_MARKS)
+    return nb
 
 
 def judge(name: str, case: str, expected: Case, score: Score) -> Proof:

@@ -219,7 +219,7 @@ class Examiner:
         )
 
     def _not_passed(self, item: pytest.Item, name: str, call: pytest.CallInfo[None]) -> Check:
-        from coursekit.errors import MachineError, StudentError  # noqa: PLC0415
+        from coursekit.errors import CoursekitError, MachineError, StudentError  # noqa: PLC0415
         from coursekit.examination.asking import Blocked  # noqa: PLC0415 - other test suites must not pay for it
 
         assert call.excinfo is not None  # noqa: S101 - for the type checker: the caller looked
@@ -227,9 +227,22 @@ class Examiner:
         if isinstance(error, Blocked):
             return self._check(item, name, "blocked", str(error))
         if isinstance(error, AssertionError | StudentError) and call.when == "call":
-            return self._check(item, name, "failed", str(error))
+            return self._check(item, name, "failed", self._hint(item, call.excinfo))
         what = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
+        if self._is_hidden(item) and not isinstance(error, CoursekitError):  # the log has the rest
+            at = call.excinfo.traceback[-1]
+            what = f"{type(error).__name__} in {Path(at.path).name}, line {at.lineno + 1}"
         return self._check(item, name, "broken", f"This check could not do its work ({what}).")
+
+    def _hint(self, item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> str:
+        """What the author or we have to say; what a library such as numpy.testing says in a hidden check is values."""
+        from coursekit.errors import StudentError  # noqa: PLC0415 - other test suites must not pay for it
+        from coursekit.examination.asking import Wrong  # noqa: PLC0415
+
+        ours = isinstance(raised.value, StudentError | Wrong) or isinstance(item, TargetItem)
+        if ours or not self._is_hidden(item) or Path(raised.traceback[-1].path).is_relative_to(self.task.hidden):
+            return str(raised.value)
+        return ""
 
     # --- fixtures -----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ _SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 _COURSE = "title: A course on machine-learning systems\nterm: ''\ngradebook: sqlite:///gradebook.db\n"
 _IGNORED = "/release/\n/submitted/\n/autograded/\n/feedback/\n/scores/\n/gradebook.db*\n.seed\n__pycache__/\n"
-_NBGRADER = '''"""So that nbgrader's own commands and its formgrader find this course."""
+NBGRADER_FILE = "nbgrader_config.py"
+NBGRADER = '''"""So that nbgrader's own commands and its formgrader find this course."""
 
 c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.source_directory = "assignments"
@@ -106,7 +107,7 @@ def _root(start: Path) -> Path:
 
 
 def _course_files(root: Path) -> dict[str, str]:
-    wanted = {course.COURSE_FILE: _COURSE, "nbgrader_config.py": _NBGRADER, ".gitignore": _IGNORED}
+    wanted = {course.COURSE_FILE: _COURSE, NBGRADER_FILE: NBGRADER, ".gitignore": _IGNORED}
     return {path: text for path, text in wanted.items() if not (root / path).exists()}
 
 

@@ -87,7 +87,7 @@ class Kernel:
 
     def _raised(self, name: str, answer: Answer) -> str:
         if not self._hidden:
-            return f"{name}() raised {answer.raised}: {answer.message}"
+            return f"{name}() raised {answer.raised}{': ' if answer.message else '.'}{answer.message}"
         known = isinstance(getattr(builtins, answer.raised, None), type)
         return f"{name}() raised {answer.raised if known else 'an exception'} for an input of this check."
 
@@ -98,7 +98,8 @@ class Kernel:
 
     def _explain_missing(self, name: str, kind: str) -> None:
         if kind:
-            raise Wrong(f"{name} must be a function; it is a {kind}.")
+            told = "" if self._hidden else f"; it is a {kind}"
+            raise Wrong(_cut(f"{name} must be a function{told}."))
         failures = self._attempt.run.failures
         if failures:
             first = failures[0]

@@ -1,7 +1,8 @@
 """Boxes: where code and models that strangers made are run.
 
-`open_box` makes an empty one, `run_module` runs one of our own modules in a fresh one (that is how hostile models are opened),
-`kernel.Kernel` runs a notebook in one. This room alone knows bubblewrap, and jupyter_client.
+`open_box` makes an empty one, `runner` runs modules of our own in fresh ones (that is how hostile models are opened),
+`kernel.Kernel` runs a notebook in one, `probe.probe` tries whether a box holds what it promises. This room alone knows
+bubblewrap, and jupyter_client.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from coursekit.errors import SandboxError
 from coursekit.records import Finished, Limits, RunInside
-from coursekit.sandbox import box as _box
-from coursekit.sandbox.box import Box
+from coursekit.sandbox.box import Box, closing
 from coursekit.sandbox.bwrap import BwrapBox
+from coursekit.sandbox.program import run
 from coursekit.sandbox.unboxed import UnboxedBox
 
 __all__ = ["Box", "Limits", "open_box", "require", "runner"]
@@ -32,18 +33,19 @@ def open_box(name: str, limits: Limits) -> Box:
 
 def require(name: str) -> None:
     """Make one box and run a program in it, so that a machine without a sandbox is told so before any work begins."""
-    with _box.closing(open_box(name, Limits())) as box:
-        finished = _box.run(box, ["/bin/true"], {}, seconds=20)
+    with closing(open_box(name, Limits())) as box:
+        finished = run(box, ["/bin/true"], {}, seconds=20)
     if finished.returncode != 0:
-        raise SandboxError(f"a program in a box ended with {finished.returncode} {finished.stopped}")
+        how = finished.stopped or f"status {finished.returncode}"
+        raise SandboxError(f"/bin/true ended with {how} in a box, so nothing can be run safely here.")
 
 
 def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS) -> RunInside:
     """A RunInside that makes a fresh box for each run."""
 
     def run_module(words: Sequence[str], files: Mapping[str, bytes]) -> Finished:
-        with _box.closing(open_box(name, limits)) as box:
+        with closing(open_box(name, limits)) as box:
             inside = {f"{box.work}/{file}": data for file, data in files.items()}
-            return _box.run(box, [sys.executable, "-I", "-m", *words], inside, seconds=seconds)
+            return run(box, [sys.executable, "-I", "-m", *words], inside, seconds=seconds)
 
     return run_module

@@ -30,7 +30,7 @@ def _call(namespace: dict[str, Any], name: str, arguments: str) -> dict[str, Any
         return {"missing": True, "message": type(function).__name__}
     try:
         value = function(*wire.decode(arguments.encode()))
-    except Exception as error:  # noqa: BLE001 - whatever a student's function raises is the answer
+    except BaseException as error:  # noqa: BLE001 - whatever a student's function raises is the answer, exit() too
         return {"raised": type(error).__name__, "message": str(error)[:_LONGEST]}
     try:
         return {"value": wire.encode(value).decode()}

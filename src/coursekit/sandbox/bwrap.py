@@ -1,10 +1,10 @@
 """A box made by bubblewrap: namespaces, an allow-list of files, sized memory file systems, no network, no rights.
 
 What it holds: files outside the allow-list, other processes, the network in every family, the grader's environment,
-mounts, devices, kernel calls with a history; memory, processes, disk and time by limits; everything in it ends with it.
-What it does not hold: holes in the kernel itself, what can be learned from timing and load, and a supplementary group of
-an ordinary grader, which cannot be given up without being root. A grader who is not root shares a user with the boxes:
-the kernel keeps them apart by namespace alone.
+mounts, devices, kernel calls with a history; memory, processes, disk and time by limits; everything in it ends with
+it. What it does not hold: holes in the kernel itself, what can be learned from timing and load, memory that is neither
+in a process nor a file nor a socket (pipes), and a supplementary group of an ordinary grader, which cannot be given up
+without being root. A grader who is not root shares a user with the boxes: namespaces alone keep them apart.
 """
 
 from __future__ import annotations
@@ -12,45 +12,57 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from coursekit.errors import SandboxError
 from coursekit.records import Limits
-from coursekit.sandbox import mounts, seccomp
+from coursekit.sandbox import mounts, proc, seccomp
+from coursekit.sandbox.box import Entry
 from coursekit.sandbox.uids import STAGING, Uid
-from coursekit.sandbox.watch import Watch, members
+from coursekit.sandbox.watch import Watch
 
 _LAUNCH = Path(__file__).with_name("launch.py")
-_HOLD = ("/bin/sh", "-c", "echo ready; exec sleep infinity")
+# It reads what nobody writes until the grader closes the pipe or ends, however that happens.
+_HOLD = ("/bin/sh", "-c", "echo ready; exec cat")
+_FIRST = 1  # the number of the box's first process in the box
+_PLACES = "/usr/bin:/bin:/usr/local/bin"
 _START_SECONDS = 20.0
-_PAUSE_ROUNDS = 200
+_END_SECONDS = 20.0
+_MOST_SAID = 4000
+_PLACE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 INSTALL = "install bubblewrap: apt install bubblewrap, dnf install bubblewrap or pacman -S bubblewrap"
 APPARMOR = (
     "this system lets only known programs make user namespaces: install an AppArmor profile for bwrap "
     "(Ubuntu: apt install apparmor-profiles, then aa-enforce bwrap-userns-restrict), or, for the whole machine, "
-    "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+    "sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container, give it the right to make namespaces"
 )
+ORDINARY = "this root may not mount or change users, as in many containers: grade as an ordinary user"
+REACHABLE = "let others read the interpreter and its packages (chmod -R o+rX), or make the environment elsewhere"
 
 
-def program() -> str:
+def program(places: str = _PLACES) -> str:
     """Where bubblewrap is. Raises SandboxError with the package to install."""
-    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
+    found = shutil.which("bwrap", path=places)
     if found is None:
         raise SandboxError("bubblewrap is not installed, so nothing can be run safely here.", fix=INSTALL)
     return found
 
 
-def _descriptor(data: bytes, name: str) -> int:
+def _descriptor(data: bytes, name: str, ends: ExitStack) -> int:
     """An open file in memory with this content."""
     file = os.memfd_create(name, 0)
-    os.write(file, data)
+    ends.callback(os.close, file)
+    with open(file, "wb", closefd=False) as opened:
+        opened.write(data)
     os.lseek(file, 0, os.SEEK_SET)
     return file
 
@@ -60,22 +72,35 @@ class BwrapBox:
 
     name = "bwrap"
     work = mounts.WORK
+    home = mounts.HOME
     sockets = mounts.SOCKETS
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._uid = Uid() if os.geteuid() == 0 else None
+        self._entered = self._closed = False
         self._seccomp = seccomp.program()
-        try:
-            self._process, self._status = self._launch()
-            self._init = self._wait_until_ready()
-        except BaseException:
-            self._free()
-            raise
-        self._namespace = os.stat(f"/proc/{self._init}/ns/pid").st_ino
-        self._pidfd = os.pidfd_open(self._init)
-        root = f"/proc/{self._init}/root"
-        self.watch = Watch(limits, self.processes, (f"{root}{mounts.WORK}", f"{root}/tmp"), self._kill)
+        with ExitStack() as ends:
+            self._uid = Uid() if os.geteuid() == 0 else None
+            if self._uid:
+                ends.callback(self._uid.release)
+            self._process, status = self._launch(ends)
+            ends.callback(_end, self._process)
+            first = self._wait_until_ready(status)
+            self._pidfd = os.pidfd_open(first)
+            ends.callback(os.close, self._pidfd)
+            self._root = self._open_root(first, ends)
+            self._proc, self._work, *others = [
+                self._open(path, ends) for path in ("/proc", mounts.WORK, *mounts.WRITABLE)
+            ]
+            self.watch = Watch(
+                limits,
+                self._proc,
+                self.processes,
+                self._kill,
+                file_systems=others,
+                sockets=f"{_FIRST}/net/sockstat",
+            )
+            self._ends = ends.pop_all()
 
     # --- starting ---------------------------------------------------------------------------------------------
 
@@ -87,11 +112,6 @@ class BwrapBox:
         return [(path, f"{STAGING}/{index}", path) for index, path in enumerate(paths)]
 
     def _arguments(self, binds: list[tuple[str, str, str]], status: int, opened: list[int]) -> list[str]:
-        opened += [
-            _descriptor(self._seccomp, "seccomp"),
-            _descriptor(mounts.PASSWD.encode(), "passwd"),
-            _descriptor(mounts.GROUP.encode(), "group"),
-        ]
         rules, passwd, group = opened
         return [
             *("--json-status-fd", str(status), "--seccomp", str(rules)),
@@ -101,143 +121,168 @@ class BwrapBox:
             *("--chdir", mounts.WORK),
         ]
 
-    def _launch(self) -> tuple[subprocess.Popen[bytes], int]:
+    def _launch(self, ends: ExitStack) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
         """Start bubblewrap; paths go through a descriptor, since command lines can be read from inside."""
-        reading, writing = os.pipe()
+        bubblewrap = program()
         binds = self._binds()
-        opened: list[int] = []
-        words = _descriptor("\0".join(self._arguments(binds, writing, opened)).encode() + b"\0", "words")
-        argv = [program(), "--args", str(words), *_HOLD]
-        if self._uid:
-            order = {
-                "staging": str(STAGING),
-                "binds": [(source, found) for source, found, _ in binds],
-                "uid": self._uid.number,
-                "argv": argv,
-            }
-            argv = [sys.executable, "-I", "-S", str(_LAUNCH)]
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin"},  # a box can read the environment of its first process
-            pass_fds=(writing, words, *opened),
-            start_new_session=True,
-            cwd="/",
-        )
-        for descriptor in (writing, words, *opened):
-            os.close(descriptor)
+        reading, writing = os.pipe()
+        # The pipe stays open: bubblewrap writes its exit there and would die without a reader.
+        status = ends.enter_context(os.fdopen(reading, "rb", buffering=0))
+        with ExitStack() as passed:
+            passed.callback(os.close, writing)
+            opened = [
+                _descriptor(self._seccomp, "seccomp", passed),
+                _descriptor(mounts.PASSWD.encode(), "passwd", passed),
+                _descriptor(mounts.GROUP.encode(), "group", passed),
+            ]
+            given = "\0".join(self._arguments(binds, writing, opened)) + "\0"
+            words = _descriptor(given.encode(), "words", passed)
+            argv = [bubblewrap, "--args", str(words), *_HOLD]
+            order = b""
+            if self._uid:
+                staged = [(source, found) for source, found, _ in binds]
+                facts = {"staging": str(STAGING), "binds": staged, "uid": self._uid.number, "argv": argv}
+                order = json.dumps(facts).encode() + b"\n"
+                argv = [sys.executable, "-I", "-S", str(_LAUNCH)]
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env={"PATH": "/usr/bin:/bin"},  # a box can read the environment of its first process
+                pass_fds=(writing, words, *opened),
+                start_new_session=True,
+                cwd="/",
+            )
         assert process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
-        if self._uid:
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-        process.stdin.close()
-        return process, reading
+        with suppress(BrokenPipeError):  # it has ended already, and its last words say why
+            process.stdin.write(order)
+        return process, status
 
-    def _wait_until_ready(self) -> int:
+    def _wait_until_ready(self, status: IO[bytes]) -> int:
         """The first process of the box, once the empty box stands."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         assert self._process.stderr is not None  # noqa: S101 - likewise
-        timer_ends = time.monotonic() + _START_SECONDS
-        os.set_blocking(self._process.stdout.fileno(), True)
-        if self._process.stdout.readline() != b"ready\n" or time.monotonic() > timer_ends:
-            self._process.kill()
-            said = self._process.stderr.read(4000).decode(errors="replace").strip()
-            self._process.wait()
-            raise SandboxError(f"no box can be made here: {said or 'bubblewrap ended at once'}.", fix=_remedy(said))
-        # The pipe stays open: bubblewrap writes its exit there and would die without a reader.
-        line = os.read(self._status, 4096).split(b"\n")[0]
-        return int(json.loads(line)["child-pid"])
+        ends = time.monotonic() + _START_SECONDS
+        if _line(self._process.stdout, ends) == b"ready":
+            return int(json.loads(_line(status, ends))["child-pid"])
+        self._process.kill()
+        self._process.wait()
+        os.set_blocking(self._process.stderr.fileno(), False)
+        said = (self._process.stderr.read(_MOST_SAID) or b"").decode(errors="replace").strip()
+        late = f"it was not ready after {_START_SECONDS:.0f} seconds"
+        said = said or (late if time.monotonic() > ends else "bubblewrap ended at once")
+        raise SandboxError(f"no box can be made here: {said}.", fix=_remedy(said))
+
+    def _open_root(self, first: int, ends: ExitStack) -> int:
+        """The box's own root, held open, so that a number used again can never lead elsewhere."""
+        try:
+            root = os.open(f"/proc/{first}/root", _PLACE)
+        except OSError as error:
+            raise SandboxError(f"the box cannot be reached: {error.strerror}.") from error
+        ends.callback(os.close, root)
+        if select.select([self._pidfd], [], [], 0)[0]:
+            raise SandboxError("the box ended while it started.")
+        return root
+
+    def _open(self, path: str, ends: ExitStack) -> int:
+        """A folder of the box, held open."""
+        found = os.open(path.lstrip("/"), _PLACE, dir_fd=self._root)
+        ends.callback(os.close, found)
+        return found
 
     # --- while it lives ---------------------------------------------------------------------------------------
 
-    def order(self) -> dict[str, object]:
-        """See Box.order."""
-        return {
-            "boxed": True,
-            "pid": self._init,
-            "uid": mounts.UID,
-            "gid": mounts.UID,
-            "seccomp": base64.b64encode(self._seccomp).decode(),
-        }
+    def entry(self) -> Entry:
+        """See Box.entry. What is in the box already could interfere with what enters."""
+        if self._entered or self._closed:
+            raise SandboxError("a box can be entered once, while it is open.")
+        self._entered = True
+        return Entry(
+            boxed=True,
+            pidfd=self._pidfd,
+            uid=mounts.UID,
+            gid=mounts.UID,
+            seccomp=base64.b64encode(self._seccomp).decode(),
+            limits={"RLIMIT_NPROC": self.limits.processes},  # counted for each user namespace
+        )
+
+    def entered(self, helper: int) -> None:
+        """See Box.entered. The namespace knows what is in the box."""
 
     @property
     def host_sockets(self) -> str:
-        """See Box.host_sockets: nothing of the box is mounted outside, so the way leads through its first process."""
-        return f"/proc/{self._init}/root{mounts.SOCKETS}"
+        """See Box.host_sockets: nothing of the box is mounted outside, so the way leads through its open root."""
+        return f"/proc/{os.getpid()}/fd/{self._root}{mounts.SOCKETS}"
 
     def folder(self) -> int:
-        """See Box.folder."""
-        try:
-            return os.open(f"/proc/{self._init}/root{mounts.WORK}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise SandboxError(f"the box is gone: {error.strerror}.") from error
+        """See Box.folder. It outlives the box until the caller closes it."""
+        return os.dup(self._work)
 
     def processes(self) -> list[int]:
-        """Every process in the box, by its number outside."""
-        return members(self._namespace)
+        """Every process in the box, by its number inside."""
+        return proc.numbers(self._proc)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """See Box.paused. Rounds, since a process may fork while others are being stopped."""
-        stopped: set[int] = set()
-        for _ in range(_PAUSE_ROUNDS):
-            fresh = set(self.processes()) - stopped - {self._init}
-            if not fresh:
-                break
-            for pid in fresh:
-                _signal(pid, signal.SIGSTOP)
-            stopped |= fresh
+        """See Box.paused."""
+        others = [_FIRST]
+        if not proc.still(self._proc, lambda: [pid for pid in self.processes() if pid not in others]):
+            self.watch.give_up("the rate at which it may start processes")
+            select.select([self._pidfd], [], [], _END_SECONDS)  # readable when the last of them has ended
         try:
             yield
         finally:
-            for pid in stopped:
-                _signal(pid, signal.SIGCONT)
+            for pid in self.processes():
+                proc.send(self._proc, pid, signal.SIGCONT)
 
     # --- ending -----------------------------------------------------------------------------------------------
 
     def _kill(self) -> None:
         """End the first process; the kernel ends all others with it. Killing bubblewrap would leave them."""
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        except (ProcessLookupError, OSError):
-            return
 
     def close(self) -> None:
         """See Box.close."""
-        if self._pidfd < 0:
+        if self._closed:
             return
-        self.watch.stop()
-        self.watch.look_once()
-        self._kill()
-        self._process.wait()  # it returns when the namespace is empty
-        os.close(self._pidfd)
-        self._pidfd = -1
-        self._free()
-
-    def _free(self) -> None:
-        if hasattr(self, "_process"):
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdout, self._process.stderr):
-                if stream is not None:
-                    stream.close()
-            os.close(self._status)
-        if self._uid:
-            self._uid.release()
+        self._closed = True
+        with self._ends:
+            try:
+                self.watch.stop()
+            finally:
+                self._kill()
+                self._process.wait()  # it returns when the namespace is empty
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End bubblewrap itself, if that has not happened, and close its pipes."""
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _line(source: IO[bytes], ends: float) -> bytes:
+    """The next line of a pipe, or what came of it until the pipe or the time ended."""
+    line = b""
+    while select.select([source], [], [], max(0.0, ends - time.monotonic()))[0]:
+        part = os.read(source.fileno(), 1)
+        if part in (b"", b"\n"):
+            break
+        line += part
+    return line
 
 
 def _remedy(said: str) -> str:
-    """What to do about what bubblewrap said."""
-    if "uid map" in said or "RTM_NEWADDR" in said or "user namespace" in said.lower():
+    """What to do about what bubblewrap or `launch.py` said."""
+    if "could not be prepared" in said:
+        return ORDINARY if "not permitted" in said or "Invalid argument" in said else REACHABLE
+    if "uid map" in said or "RTM_NEWADDR" in said or "namespace" in said.lower():
         return APPARMOR
-    if "Permission denied" in said or "could not be prepared" in said:
-        return "let others read the interpreter and its packages (chmod -R o+rX), or make the environment elsewhere"
+    if "Permission denied" in said:
+        return REACHABLE
     return f"{INSTALL}; `coursekit doctor` says more"

@@ -1,18 +1,18 @@
 """A kernel in a box, driven from outside: run a cell, call a function, read a file, end it.
 
-Nothing that comes back is believed: bytes are counted before they are parsed, messages are read by `messages`, and a limit
-that is passed ends the box at once, since a program that ran away cannot be asked to stop. The sockets are connected
-before any student code has run and never again, so a socket replaced later leads nowhere.
+Nothing that comes back is believed: messages are measured by `relay` while they come and read by `messages`, and a
+limit that is passed ends the box at once, since a program that ran away cannot be asked to stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,13 +26,17 @@ from coursekit.plainfile import read_file
 from coursekit.records import Limits
 from coursekit.sandbox import answer, messages
 from coursekit.sandbox.box import Box
+from coursekit.sandbox.program import Program
+from coursekit.sandbox.relay import SPARE_BYTES, Relay
 
 _START_SECONDS = 60.0
 _TURN_MS = 100
+_SEND_MS = 10_000
 _IDLE_GRACE_SECONDS = 2.0
+_EXIT_GRACE_SECONDS = 2.0
 _MAX_MALFORMED = 20
 _HIGH_WATER = 1000
-_CALLED = (1, 2)  # the shell and iopub sockets, by their port numbers
+_SHELL, _IOPUB = 1, 2  # by their port numbers
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,70 +80,107 @@ class _Specs(KernelSpecManager):  # type: ignore[misc]
         )
 
 
+class _Turn:
+    """One request and what is still awaited for it: a reply, and the word that the kernel is idle again."""
+
+    def __init__(self, request: str, take: Callable[[messages.Message], None]) -> None:
+        self._request, self._take = request, take
+        self._idle = False
+        self._replied_at: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether both have come, or the second is overdue: a kernel whose outputs come late loses them."""
+        if self._replied_at is None:
+            return False
+        return self._idle or time.monotonic() > self._replied_at + _IDLE_GRACE_SECONDS
+
+    def take(self, message: messages.Message, *, shell: bool) -> None:
+        """Take one message. Raises Malformed if it is not what its type says."""
+        if message.parent != self._request:
+            return
+        if shell:
+            if message.kind == "execute_reply":
+                self._replied_at = time.monotonic()
+        elif message.kind == "status":
+            self._idle = messages.content(message, messages.State).execution_state == "idle"
+        else:
+            self._take(message)
+
+
 class Kernel:
     """A running kernel. Close it; leaving it open leaves a box."""
 
     def __init__(self, sandbox: str, limits: Limits, files: Mapping[str, bytes]) -> None:
+        self.stopped = ""
         self._limits = limits
-        self._context = zmq.Context()
-        self._context.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
-        self._context.setsockopt(zmq.RCVHWM, _HIGH_WATER)
-        self._context.setsockopt(zmq.RECONNECT_IVL, -1)
-        self._context.setsockopt(zmq.LINGER, 0)
-        specs = _Specs()
-        specs.sandbox, specs.box_limits, specs.files = sandbox, limits, files
-        self._manager = KernelManager(
-            kernel_name="python3", transport="ipc", kernel_spec_manager=specs, context=self._context
-        )
         self._output_bytes = 0
         self._malformed = 0
-        self.stopped = ""
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
+        with contextlib.ExitStack() as ends:
+            context = zmq.Context()
+            ends.callback(context.destroy, linger=0)
+            context.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes + SPARE_BYTES)
+            context.setsockopt(zmq.RCVHWM, _HIGH_WATER)
+            context.setsockopt(zmq.RECONNECT_IVL, -1)
+            context.setsockopt(zmq.SNDTIMEO, _SEND_MS)
+            context.setsockopt(zmq.LINGER, 0)
+            specs = _Specs()
+            specs.sandbox, specs.box_limits, specs.files = sandbox, limits, files
+            self._manager = KernelManager(
+                kernel_name="python3", transport="ipc", kernel_spec_manager=specs, context=context
+            )
+            # jupyter_client opens a control socket by itself and gives no other way to close it.
+            ends.callback(self._manager._close_control_socket)  # noqa: SLF001
+            ends.callback(self._end_box)
+            self._start(ends, context)
+            self._ends = ends.pop_all()
 
     # --- starting and ending ------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _start(self, ends: contextlib.ExitStack, context: zmq.Context[Any]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
         with warnings.catch_warnings():
             # jupyter_client starts an event loop of its own for each call; it warns about that, not about us.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._manager.start_kernel()
-        began = time.monotonic()
-        for port in _CALLED:
-            self._wait_for_socket(f"{self.box.host_sockets}/k-{port}", began + _START_SECONDS)
-        self._client = self._manager.client(context=self._context)
-        self._client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
-        self._shell = self._client.shell_channel.socket
-        self._iopub = self._client.iopub_channel.socket
+        kernel: dict[int, socket.socket] = {}
+        for port in (_SHELL, _IOPUB):
+            kernel[port] = ends.enter_context(socket.socket(socket.AF_UNIX))
+            self._connect(kernel[port], f"{self.box.host_sockets}/k-{port}", deadline)
+        self._relay = Relay(kernel, self._limits.message_bytes)
+        ends.callback(self._relay.close)
+        self._client = self._manager.client(context=context, ip=self._relay.name)
+        self._client.start_channels(stdin=False, hb=False, control=False)
+        ends.callback(self._client.stop_channels)
+        self._ports = {self._client.shell_channel.socket: _SHELL, self._client.iopub_channel.socket: _IOPUB}
         self._poller = zmq.Poller()
-        self._poller.register(self._shell, zmq.POLLIN)
-        self._poller.register(self._iopub, zmq.POLLIN)
-        # libzmq answers a message over the limit by cutting the connection, and says so nowhere else.
-        self._cuts = [each.get_monitor_socket(zmq.EVENT_DISCONNECTED) for each in (self._shell, self._iopub)]
-        self._wait_for_iopub(began + _START_SECONDS)
+        for each in self._ports:
+            self._poller.register(each, zmq.POLLIN)
+        self._wait_for_iopub(deadline)
 
-    def _wait_for_socket(self, path: str, deadline: float) -> None:
-        """Until the kernel accepts connections at this path."""
+    def _connect(self, to: socket.socket, path: str, deadline: float) -> None:
+        """Until the kernel accepts connections at this path; the connection stays."""
         while True:
-            with socket.socket(socket.AF_UNIX) as trial:
-                try:
-                    trial.connect(path)
-                except OSError:
-                    self._must_live(deadline)
-                    time.sleep(0.01)
-                else:
-                    return
+            try:
+                to.connect(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                self._must_live(deadline)
+                time.sleep(0.01)
+            else:
+                return
 
     def _wait_for_iopub(self, deadline: float) -> None:
         """Until what the kernel publishes reaches us: a subscription takes effect some time after it was made."""
-        heard = False
+        asked = heard = False
         while not heard:
             self._must_live(deadline)
-            self._client.kernel_info()
-            heard = any(ready == self._iopub for ready, _ in self._poller.poll(_TURN_MS))
+            ready = [each for each, _ in self._poller.poll(_TURN_MS)]
+            if not asked or not ready:
+                self._client.kernel_info()
+                asked = True
+            for each in ready:
+                self._receive(each)
+                heard = heard or self._ports[each] == _IOPUB
 
     def _must_live(self, deadline: float) -> None:
         """Before any student code has run, an end is our fault or the machine's."""
@@ -155,30 +196,25 @@ class Kernel:
         return box
 
     @property
-    def _program(self) -> Any:
-        return self._manager.provisioner.program
+    def _program(self) -> Program:
+        program: Program = self._manager.provisioner.program
+        return program
 
     @property
     def cpu_seconds(self) -> float:
         """Processor time of everything in the box."""
         return max(self.box.watch.cpu_seconds, self._program.cpu_seconds)
 
+    def _end_box(self) -> None:
+        provisioner = self._manager.provisioner
+        if provisioner is not None and provisioner.box is not None:
+            provisioner.box.close()
+        if provisioner is not None and provisioner.program is not None:
+            provisioner.program.close()
+
     def close(self) -> None:
         """End the box, the sockets and everything that belongs to them."""
-        provisioner = self._manager.provisioner
-        if provisioner is not None:
-            if provisioner.box is not None:
-                provisioner.box.close()
-            if provisioner.program is not None:
-                provisioner.program.close()
-        for monitored in (getattr(self, "_shell", None), getattr(self, "_iopub", None)):
-            if monitored is not None:
-                monitored.disable_monitor()
-        if hasattr(self, "_client"):
-            self._client.stop_channels()
-        self._manager.cleanup_connection_file()
-        self._manager._close_control_socket()  # noqa: SLF001 - jupyter_client opens it and gives no other way to close it
-        self._context.destroy(linger=0)
+        self._ends.close()
 
     def _stop(self, reason: str) -> str:
         self.stopped = reason
@@ -212,14 +248,15 @@ class Kernel:
                 shown = messages.content(message, messages.Display).data.get(answer.MIME)
                 found = messages.read_json(shown, Answer) if isinstance(shown, str) else None
                 if found is not None and found.token == token:
-                    answers.append(found)
+                    answers.append(msgspec.structs.replace(found, stopped=""))
 
         encoded = wire.encode(list(arguments)).decode()
         source = (
             f"__import__({answer.__name__!r}, fromlist=['answer']).answer(globals(), {name!r}, *{[encoded, token]!r})"
         )
         room = self._output_bytes + 4 * self._limits.message_bytes
-        stopped = self._execute(source, seconds, room, take)
+        # Silent, or the kernel would publish our own arguments back to us, at our student's expense.
+        stopped = self._execute(source, seconds, room, take, silent=True)
         if stopped:
             return Answer(stopped=stopped)
         return answers[0] if answers else Answer(raised="NoAnswer", message="the kernel gave no answer")
@@ -233,53 +270,76 @@ class Kernel:
             finally:
                 os.close(folder)
 
-    def _execute(self, source: str, seconds: float, most_bytes: int, take: Any) -> str:
+    def _execute(
+        self,
+        source: str,
+        seconds: float,
+        most_bytes: int,
+        take: Callable[[messages.Message], None],
+        *,
+        silent: bool = False,
+    ) -> str:
         """Send code and take what it publishes until it is done; the reason if the box had to be ended."""
         if self.stopped:
             return self.stopped
-        request = self._client.execute(source, silent=False, store_history=False, allow_stdin=False)
+        ended = self._ended()
+        if ended:
+            return self._stop(ended)
         deadline = time.monotonic() + seconds
-        replied = idle = False
-        grace = deadline
-        while not (replied and idle):
-            now = time.monotonic()
-            if now > deadline:
+        try:
+            request = self._client.execute(source, silent=silent, store_history=False, allow_stdin=False)
+        except zmq.Again:
+            return self._stop("it stopped listening")
+        turn = _Turn(request, take)
+        while not turn.done:
+            if time.monotonic() > deadline:
                 return self._stop(f"it ran for more than {seconds:g} seconds")
-            if replied and now > grace:
-                return ""
-            ended = self._ended()
+            ready = [each for each, _ in self._poller.poll(_TURN_MS)]
+            # What was published before an end is read first.
+            ended = "" if ready else self._ended()
             if ended:
                 return self._stop(ended)
-            for ready, _ in self._poller.poll(_TURN_MS):
-                frames = ready.recv_multipart()
+            for each in ready:
+                frames = self._receive(each)
                 self._output_bytes += sum(map(len, frames))
                 if self._output_bytes > most_bytes:
                     return self._stop(f"it printed more than {self._limits.output_bytes:,} bytes")
                 try:
-                    message = messages.parse(frames)
-                    if message.parent != request:
-                        continue
-                    if ready is self._shell and message.kind == "execute_reply":
-                        replied, grace = True, time.monotonic() + _IDLE_GRACE_SECONDS
-                    elif message.kind == "status":
-                        idle = messages.content(message, messages.State).execution_state == "idle"
-                    else:
-                        take(message)
+                    turn.take(messages.parse(frames), shell=self._ports[each] == _SHELL)
                 except messages.Malformed:
                     self._malformed += 1
                     if self._malformed > _MAX_MALFORMED:
                         return self._stop("it sent messages that are not Jupyter's")
         return ""
 
+    def _receive(self, ready: zmq.Socket[bytes]) -> list[bytes]:
+        """One message, whole, since libzmq gives no other; `relay` saw to its size."""
+        frames = ready.recv_multipart()
+        self._relay.taken(self._ports[ready], frames)
+        return frames
+
     def _ended(self) -> str:
         """How the kernel ended, or nothing while it lives."""
-        if self.box.watch.reason:
-            if self.box.watch.our_fault:
-                raise SandboxError(f"a box had to be ended: {self.box.watch.reason}.", fix="grade fewer at once")
-            return f"it went over {self.box.watch.reason}"
-        cut = any(each.poll(0) for each in self._cuts)
+        watch = self.box.watch
+        if watch.reason:
+            if watch.our_fault:
+                raise SandboxError(f"a box had to be ended: {watch.reason}.", fix="grade fewer at once")
+            return f"it went over {watch.reason}"
+        end = self._relay.end
+        if end == "too much":
+            return f"it printed more than {self._limits.message_bytes:,} bytes at once"
+        if end == "refused":
+            return "it sent messages that are not Jupyter's"
+        if end == "closed":
+            self._wait_for_exit()
+        if watch.reason:
+            return self._ended()
         if self._program.poll() is not None:
             return "the kernel ended by itself, as after os._exit() or a crash"
-        if cut:
-            return f"it printed more than {self._limits.message_bytes:,} bytes at once, or closed its sockets"
-        return ""
+        return "it closed the kernel's sockets" if end else ""
+
+    def _wait_for_exit(self) -> None:
+        """A kernel that ends closes its sockets first; its exit is known a little later."""
+        ends = time.monotonic() + _EXIT_GRACE_SECONDS
+        while self._program.poll() is None and time.monotonic() < ends:
+            time.sleep(0.01)

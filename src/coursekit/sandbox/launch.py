@@ -2,10 +2,12 @@
 
 Run by path as `python -I -S launch.py`, never imported. On standard input: one line of JSON with `staging` (an empty
 folder), `binds` (pairs of a path and its place under staging), `uid` and `argv`. Bubblewrap run by root would not be a
-sandbox, and an unprivileged user cannot enter a home such as /root where the interpreter may live. So this process takes
-a mount namespace of its own, binds each path to a place anyone may reach, becomes the unprivileged user and then
+sandbox, and an unprivileged user cannot enter a home such as /root where the interpreter may live. So this process
+takes a mount namespace of its own, binds each path to a place anyone may reach, becomes the unprivileged user and then
 bubblewrap. The mounts vanish with the namespace.
 """
+
+from __future__ import annotations
 
 import ctypes
 import json
@@ -18,14 +20,25 @@ MS_BIND, MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x1000, 0x4000, 0x40000, 0x2,
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def call(name, *arguments):
+def call(name: str, *arguments: object) -> None:
     """A C library call that must succeed."""
     if getattr(libc, name)(*arguments) != 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
-def stage(staging, binds):
+def read_line() -> bytes:
+    """One line of standard input and not a byte more: the rest belongs to the box, which ends with it."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = os.read(0, 1)
+        if not part:
+            raise EOFError("the order ended early")
+        line += part
+    return bytes(line)
+
+
+def stage(staging: str, binds: list[tuple[str, str]]) -> None:
     """Bind each path to its place on a memory file system that only this process and its children see."""
     call("unshare", CLONE_NEWNS)
     call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
@@ -38,9 +51,9 @@ def stage(staging, binds):
         call("mount", source.encode(), place.encode(), None, MS_BIND | MS_REC, None)
 
 
-def main():
+def main() -> None:
     """Stage, become nobody in particular, become bubblewrap."""
-    order = json.loads(sys.stdin.readline())
+    order = json.loads(read_line())
     stage(order["staging"], order["binds"])
     os.setgroups([])
     os.setresgid(order["uid"], order["uid"], order["uid"])
@@ -51,5 +64,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - the last words of a bare script
         sys.exit(f"the box could not be prepared: {type(error).__name__}: {error}")

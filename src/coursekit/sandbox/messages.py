@@ -1,7 +1,7 @@
 """Jupyter messages from a kernel, read as what they are: bytes from a stranger.
 
-Each is decoded into a small record that holds only what we use. Signatures are not checked: the student's code lives in the
-kernel and has the key. What does not decode raises Malformed and is counted by the caller.
+Each is decoded into a small record that holds only what we use. Signatures are not checked: the student's code lives
+in the kernel and has the key. What does not decode raises Malformed and is counted by the caller.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 _DELIMITER = b"<IDS|MSG>"
 _FRAMES = 5  # signature, header, parent, metadata, content
 _JSON_SUFFIX = "json"
+_MAX_DEPTH = 64
 
 
 class Malformed(ValueError):
@@ -110,8 +111,18 @@ def output(message: Message) -> dict[str, Any] | None:
 
 
 def _bundle(data: dict[str, Any]) -> dict[str, Any]:
-    """Only what the notebook format allows: text, or any JSON under a JSON type."""
-    return {mime: value for mime, value in data.items() if isinstance(value, str) or mime.endswith(_JSON_SUFFIX)}
+    """Only what the notebook format allows: text, or JSON, of a depth that others can read, under a JSON type."""
+    return {
+        mime: value
+        for mime, value in data.items()
+        if isinstance(value, str) or (mime.endswith(_JSON_SUFFIX) and not _deeper(value, _MAX_DEPTH))
+    }
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested in more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_deeper(each, levels - 1) for each in inner)
 
 
 def append(outputs: list[dict[str, Any]], new: dict[str, Any]) -> None:

@@ -15,11 +15,17 @@ from coursekit.records import Limits
 WORK = "/home/student"
 """Where the notebook runs, and where its files are."""
 SOCKETS = "/run/kernel"
+HOME = "/tmp"  # noqa: S108 - a path inside the box
+SHARED = "/dev/shm"  # noqa: S108 - likewise
+WRITABLE = (WORK, HOME, SHARED, SOCKETS)
+"""Every place in a box that can be written to; each is a memory file system."""
 UID = 1000
 """The user inside; outside it is whoever owns the box."""
 
 _SYSTEM = ("/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
 _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_PREFIX = ("bin", "include", "lib", "lib32", "lib64", "libexec", "pyvenv.cfg", "share", "ssl")
+"""What a program needs of its interpreter's folder; what else lies there may be somebody's work."""
 _SMALL = 64_000_000
 _SOCKET_SPACE = 4_000_000
 
@@ -34,15 +40,13 @@ def _outermost(paths: set[Path]) -> list[Path]:
 
 def readable() -> list[Path]:
     """The folders and files a box may read: the system's libraries, this interpreter, its packages and coursekit."""
-    package = Path(coursekit.__file__).resolve().parent
-    interpreter = {
-        Path(sys.prefix).resolve(),
-        Path(sys.base_prefix).resolve(),
-        Path(sys.executable).resolve().parents[1],
-    }
-    system = {Path(path) for path in _SYSTEM if Path(path).exists()}
-    system |= {Path(path) for path in _LINKED if Path(path).is_dir() and not Path(path).is_symlink()}
-    return _outermost(system | interpreter | {package})
+    executable = Path(sys.executable)
+    prefixes = {Path(sys.prefix), Path(sys.base_prefix), executable.parents[1], executable.resolve().parents[1]}
+    found = {prefix / name for prefix in prefixes for name in _PREFIX} | {Path(coursekit.__file__).parent}
+    found |= {path.resolve() for path in found}  # by both names: paths may be written down either way
+    found |= {Path(path) for path in _SYSTEM}
+    found |= {Path(path) for path in _LINKED if not Path(path).is_symlink()}
+    return _outermost({path for path in found if path.exists()})
 
 
 def arguments(binds: Sequence[tuple[str, str]], limits: Limits, passwd: int, group: int) -> list[str]:
@@ -54,9 +58,9 @@ def arguments(binds: Sequence[tuple[str, str]], limits: Limits, passwd: int, gro
     # /dev and / are writable memory without a size until they are made read-only.
     words = ["--proc", "/proc", "--dev", "/dev"]
     for size, path in (
-        (_SMALL, "/dev/shm"),  # noqa: S108 - a path inside the box
+        (_SMALL, SHARED),
         (limits.disk_bytes, WORK),
-        (max(limits.disk_bytes // 2, _SMALL), "/tmp"),  # noqa: S108 - a path inside the box
+        (max(limits.disk_bytes // 2, _SMALL), HOME),
         (_SOCKET_SPACE, SOCKETS),
     ):
         words += ["--size", str(size), "--tmpfs", path]

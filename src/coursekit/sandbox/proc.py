@@ -15,7 +15,8 @@ from collections.abc import Callable
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_BYTES = 65536
 _TICK = os.sysconf("SC_CLK_TCK")
-_UNMOVING = frozenset("TtZXx")  # stopped, traced, dead
+_DEAD = frozenset("ZXx")
+_UNMOVING = _DEAD | frozenset("Tt")  # stopped, traced
 _STILL_SECONDS = 2.0
 _ROUND_SECONDS = 0.002
 _HELD = ("VmRSS", "VmSwap", "VmPTE")  # page tables too: a page of them can stand for pages that count nowhere
@@ -28,7 +29,8 @@ def numbers(proc: int, below: str = ".") -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     try:
-        return [int(name) for name in os.listdir(folder) if name.isdigit()]
+        with os.scandir(folder) as entries:
+            return [int(entry.name) for entry in entries if entry.name.isdigit()]
     except (FileNotFoundError, ProcessLookupError):
         return []
     finally:
@@ -94,10 +96,20 @@ def parent(proc: int, pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def _states(proc: int, pid: int) -> set[str]:
+    """The states of all its threads; the first may have ended while others run."""
+    fields = (_stat(proc, f"{pid}/task/{tid}/stat")[:1] for tid in numbers(proc, f"{pid}/task"))
+    return {state for found in fields for state in found}
+
+
+def alive(proc: int, pid: int) -> bool:
+    """Whether it has not ended."""
+    return bool(_states(proc, pid) - _DEAD)
+
+
 def moves(proc: int, pid: int) -> bool:
     """Whether any of its threads may still run."""
-    states = (_stat(proc, f"{pid}/task/{tid}/stat")[:1] for tid in numbers(proc, f"{pid}/task"))
-    return any(state[0] not in _UNMOVING for state in states if state)
+    return bool(_states(proc, pid) - _UNMOVING)
 
 
 def send(proc: int, pid: int, number: signal.Signals) -> None:

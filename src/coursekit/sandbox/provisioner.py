@@ -1,12 +1,14 @@
 """A kernel in a box, for anything that starts kernels through jupyter_client.
 
 Name `coursekit-box` as the provisioner in a kernel's `kernel.json` (`metadata.kernel_provisioner.provisioner_name`) and
-each such kernel runs in a box of its own, over unix sockets, without a network. The kernel steps into an empty box; today
-it starts cold there, and a warm one would enter the same way.
+each such kernel runs in a box of its own, over unix sockets, without a network. Whoever talks to it through a client of
+their own sees to the size of what it says. The kernel steps into an empty box; today it starts cold there, and a warm
+one would enter the same way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import signal
@@ -19,7 +21,8 @@ from traitlets import Dict, Unicode
 
 from coursekit.records import Limits
 from coursekit.sandbox import open_box
-from coursekit.sandbox.box import Box, Program, start
+from coursekit.sandbox.box import Box
+from coursekit.sandbox.program import Program, start
 
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 
@@ -45,17 +48,16 @@ class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
 
     async def wait(self) -> int | None:
         """The exit status of a kernel that is ending."""
-        if self.program is None:
-            return 0
-        self.program.process.wait()
-        return self.program.poll()
+        if self.program is not None:
+            await asyncio.to_thread(self.program.process.wait)
+        return await self.poll()
 
     async def send_signal(self, signum: int) -> None:
         """Only an end can be sent: anything less asks a hostile program for a favour."""
         if signum in (signal.SIGKILL, signal.SIGTERM):
             await self.kill()
 
-    async def kill(self, restart: bool = False) -> None:
+    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002 - named so by the base class
         """End the box and all in it."""
         if self.box is not None:
             self.box.close()
@@ -66,22 +68,26 @@ class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the box and say how the kernel is reached."""
+        await self.cleanup()
         self.box = open_box(self.sandbox, msgspec.convert(self.limits, Limits))
+        self._key = secrets.token_hex(32)
         self.connection_info = {
             **_PORTS,
             "transport": "ipc",
             "ip": f"{self.box.host_sockets}/k",
-            "key": secrets.token_hex(32).encode(),
+            "key": self._key.encode(),
             "signature_scheme": "hmac-sha256",
         }
         kwargs["env"] = {}
-        return await super().pre_launch(cmd=[sys.executable, "-m", "ipykernel_launcher", "-f"], **kwargs)
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
+        launch: dict[str, Any] = await super().pre_launch(cmd=command, **kwargs)
+        return launch
 
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - likewise
         """Step into the box and become the kernel."""
         if self.box is None:
             raise RuntimeError("pre_launch comes first")
-        inside = {**self.connection_info, "ip": f"{self.box.sockets}/k", "key": self.connection_info["key"].decode()}
+        inside = {**self.connection_info, "ip": f"{self.box.sockets}/k", "key": self._key}
         connection_file = f"{self.box.sockets}/connection.json"
         files = {f"{self.box.work}/{path}": data for path, data in self.files.items()}
         files[connection_file] = json.dumps(inside).encode()

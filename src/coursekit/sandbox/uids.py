@@ -23,7 +23,8 @@ class Uid:
 
     def __init__(self) -> None:
         for folder in (_HOME, _LOCKS, STAGING):
-            folder.mkdir(exist_ok=True, mode=0o755)
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)  # whatever the grader's umask: the box's user must get through
         for number in range(_FIRST, _FIRST + _COUNT):
             lock = os.open(_LOCKS / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:

@@ -32,7 +32,7 @@ class UnboxedBox:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._helper = 0
+        self._helper, self._helper_folder = 0, -1
         self._closed = False
         with ExitStack() as ends:
             root = Path(tempfile.mkdtemp(prefix="coursekit-"))
@@ -55,21 +55,23 @@ class UnboxedBox:
     def entered(self, helper: int) -> None:
         """See Box.entered: all that the program starts stays below this process, however it forks."""
         self._helper = helper
+        self._helper_folder = os.open(f"/proc/{helper}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._ends.callback(os.close, self._helper_folder)
 
     def folder(self) -> int:
         """See Box.folder."""
         return os.dup(self._work)
 
     def processes(self) -> list[int]:
-        """What lives below the process that waits for the program, by its number."""
-        if not self._helper:
+        """What lives below the process that waits for the program, by its number; nothing once that has ended."""
+        if not self._helper or not proc.text(self._helper_folder, "stat"):
             return []
         parents = {pid: proc.parent(self._proc, pid) for pid in proc.numbers(self._proc)}
         found, fresh = set[int](), {self._helper}
         while fresh:
             fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
             found |= fresh
-        return sorted(found)
+        return sorted(pid for pid in found if proc.alive(self._proc, pid))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -83,19 +85,14 @@ class UnboxedBox:
                 proc.send(self._proc, pid, signal.SIGCONT)
 
     def _kill(self) -> None:
+        """End all of them, in rounds, since they may fork meanwhile."""
         ends = time.monotonic() + _KILL_SECONDS
-        while pids := [pid for pid in self.processes() if proc.parent(self._proc, pid)]:
-            moving = [pid for pid in pids if proc.moves(self._proc, pid) or self._stopped(pid)]
-            if not moving:
-                return
+        while pids := self.processes():
             if time.monotonic() > ends:
                 raise SandboxError("processes of a notebook that ran without a sandbox cannot be ended.")
-            for pid in moving:
+            for pid in pids:
                 proc.send(self._proc, pid, signal.SIGKILL)
             time.sleep(_ROUND_SECONDS)
-
-    def _stopped(self, pid: int) -> bool:
-        return "\nState:\tZ" not in proc.text(self._proc, f"{pid}/status")
 
     def close(self) -> None:
         """See Box.close."""

@@ -20,7 +20,7 @@ from coursekit.sandbox import proc
 _EVERY_SECONDS = 0.1
 _AGAIN_SECONDS = 0.02  # a child that is just being started shares its parent's pages and is counted twice
 _MAX_FILES = 20_000
-_MAX_SOCKETS = 1000  # what lies in their buffers counts in no process
+_MAX_SOCKETS = 500  # what lies in their buffers counts in no process
 _LEAST_FREE_BYTES = 300_000_000
 
 
@@ -35,8 +35,8 @@ def _free() -> int:
 class Watch:
     """A thread that looks at a box until it is told to stop or has reason to end it.
 
-    `folder` is an open /proc and `pids` what is to be watched in it; `file_systems` are open folders on those whose files
-    are counted; `sockets` names a file below `folder` that counts sockets, if the box has a network of its own.
+    `folder` is an open /proc and `pids` what is to be watched in it; `file_systems` are open folders on those whose
+    files are counted; `sockets` names a file below `folder` that counts sockets, if the box has a network of its own.
     """
 
     def __init__(
