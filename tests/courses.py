@@ -1,7 +1,7 @@
-"""Light courses without TensorFlow, to be released and handed in to; a graded submission takes a second or two.
+"""Light courses without TensorFlow: one graded submission takes a second or two.
 
-`doubling` is what `coursekit new` makes; `shrink` has a model to make too, whose bytes stand in its notebook. Tests load
-this file by its path, because `tests/` is not a package.
+`doubling` is what `coursekit new` makes; `shrink` has a model to make too, whose bytes stand in its notebook. Tests
+load this file by its path, because `tests/` is not a package.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from coursekit import course, release
 from coursekit.errors import CourseError, SpecError
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("bad input")]
+pytestmark = pytest.mark.box
 
 NAME = "shrink"
 MAKE = "import os, pathlib\n"
@@ -89,6 +89,8 @@ def hand_in_notebooks(root):
     nowhere = root / "submitted" / "no_notebook" / NAME
     nowhere.mkdir(parents=True)
     (nowhere / "notes.txt").write_text("I forgot the notebook.")
+    with (courses.submit(root, "huge", name=NAME) / f"{NAME}.ipynb").open("r+b") as file:
+        file.truncate(120_000_000)
     linked = root / "submitted" / "linked_notebook" / NAME
     linked.mkdir(parents=True)
     (linked / f"{NAME}.ipynb").symlink_to(root / "assignments" / NAME / f"{NAME}.ipynb")
@@ -127,7 +129,7 @@ def why_nothing_ran(score):
 
 
 def test_everyone_has_a_score_and_the_good_submission_earns_everything(scores):
-    assert len(scores) == 15 + len(ARTIFACTS)
+    assert len(scores) == 16 + len(ARTIFACTS)
     assert [student for student, score in scores.items() if score.status != "scored"] == [UNKEEPABLE]
     assert scores["zoe"].earned == FULL == scores["zoe"].possible
 
@@ -226,6 +228,11 @@ def test_a_submission_without_a_notebook_is_told_so(scores):
 
 def test_a_notebook_that_is_a_link_is_not_followed(scores):
     assert why_nothing_ran(scores["linked_notebook"]) == "'shrink.ipynb' is a link; it must be an ordinary file."
+
+
+def test_a_notebook_of_a_hundred_megabytes_and_more_is_not_read(scores):
+    said = why_nothing_ran(scores["huge"])
+    assert said == "'shrink.ipynb' has 120,000,000 bytes; at most 110,000,000 are accepted."
 
 
 def test_a_student_who_handed_in_nothing_is_named(scores, released, tmp_path):

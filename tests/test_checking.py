@@ -14,7 +14,7 @@ from coursekit import checking, notebook
 from coursekit.errors import MissingWork, UnreadableWork
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("checking")]
+pytestmark = pytest.mark.box
 
 NAME = "shrink"
 

@@ -149,7 +149,7 @@ def test_a_notebook_that_jupyter_wrote_is_read_as_it_is():
         (b"\xff\xfe{", "quantize.ipynb is not a notebook: it is not JSON."),
         (raw()[:300], "quantize.ipynb is not a notebook: it ends too early, as a copy does that was interrupted."),
         (b"[" * 200_000, "quantize.ipynb is not a notebook: it is JSON of another kind."),
-        (b'{"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}", "quantize.ipynb is not a notebook: it is nested too deeply."),
+        (b'{"x":' + b"[" * 90_000 + b"]" * 90_000 + b"}", "quantize.ipynb is not a notebook: it is nested too deeply."),
         (b"[1, 2]", "quantize.ipynb is not a notebook: it is JSON of another kind."),
         (b'{"cells": 3}', "quantize.ipynb is not a notebook: it is JSON of another kind."),
         (b'{"a": 1}', "quantize.ipynb is not a notebook: it does not say which format it has."),

@@ -14,7 +14,7 @@ from coursekit import course
 from coursekit.examination.asking import generator
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("plugin")]
+pytestmark = pytest.mark.box
 
 CHECKS = '''\
 import subprocess

@@ -9,7 +9,7 @@ import pytest
 from coursekit import proving
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("proving")]
+pytestmark = pytest.mark.box
 
 NAME = "doubling"
 

@@ -14,7 +14,7 @@ from coursekit import course, proving, release
 from coursekit.errors import AuthorError, SpecError
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("release")]
+pytestmark = pytest.mark.box
 
 REPOSITORY = Path(__file__).parent.parent
 ASSIGNMENTS = course.names(REPOSITORY)
@@ -82,7 +82,7 @@ def test_the_release_of_every_assignment_here_holds_nothing_hidden(name):
 
 @pytest.fixture(scope="module")
 def shrink(tmp_path_factory):
-    """The course with a model, with data and a hidden answer that was forgotten outside any marker."""
+    """The course with a model, with data for students, and what Python leaves behind."""
     root = courses.make_shrink(tmp_path_factory.mktemp("release"))
     data = root / "assignments" / "shrink" / "data"
     data.mkdir()

@@ -12,7 +12,7 @@ from coursekit import reporting
 from coursekit.errors import CourseError
 
 courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
-pytestmark = [pytest.mark.box, pytest.mark.xdist_group("reporting")]
+pytestmark = pytest.mark.box
 
 NAME = "shrink"
 FORMULA = '@SUM(A1), "&c."'

@@ -106,7 +106,7 @@ def _keep(
 def _record(
     root: Path, settings: gradebook.Settings, plan: grading.Plan, book: gradebook.Gradebook, graded: grading.Graded
 ) -> Score:
-    """Write the executed notebooks and the gradebook's half; the score, after nbgrader's own penalty if it takes one."""
+    """Write the executed notebooks and the gradebook; the score, after nbgrader's own penalty if it takes one."""
     score, folder = graded.score, settings.submitted / graded.score.student / graded.score.assignment
     if graded.executed:
         gradebook.write_autograded(settings, score.student, score.assignment, graded.executed, folder)

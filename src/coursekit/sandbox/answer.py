@@ -15,10 +15,15 @@ MIME = "application/vnd.coursekit.answer+json"
 _LONGEST = 2000
 
 
-def answer(namespace: dict[str, Any], name: str, arguments: str, token: str) -> None:
-    """Call `namespace[name]` with the encoded arguments and publish its value, or what went wrong."""
-    from IPython.display import publish_display_data  # noqa: PLC0415 - only a kernel has it
+def answer(namespace: dict[str, Any], name: str, token: str) -> None:
+    """Call `namespace[name]` and publish its value, or what went wrong.
 
+    The encoded arguments come in the request's metadata: as a part of the code they would be parsed, for seconds.
+    """
+    from IPython import get_ipython  # noqa: PLC0415 - only a kernel has it
+    from IPython.display import publish_display_data  # noqa: PLC0415 - likewise
+
+    arguments = get_ipython().get_parent()["metadata"][MIME]
     publish_display_data({MIME: json.dumps({"token": token, **_call(namespace, name, arguments)})})
 
 

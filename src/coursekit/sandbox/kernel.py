@@ -250,13 +250,10 @@ class Kernel:
                 if found is not None and found.token == token:
                     answers.append(msgspec.structs.replace(found, stopped=""))
 
-        encoded = wire.encode(list(arguments)).decode()
-        source = (
-            f"__import__({answer.__name__!r}, fromlist=['answer']).answer(globals(), {name!r}, *{[encoded, token]!r})"
-        )
+        metadata = {answer.MIME: wire.encode(list(arguments)).decode()}
+        source = f"__import__({answer.__name__!r}, fromlist=['answer']).answer(globals(), {name!r}, {token!r})"
         room = self._output_bytes + 4 * self._limits.message_bytes
-        # Silent, or the kernel would publish our own arguments back to us, at our student's expense.
-        stopped = self._execute(source, seconds, room, take, silent=True)
+        stopped = self._execute(source, seconds, room, take, metadata)
         if stopped:
             return Answer(stopped=stopped)
         return answers[0] if answers else Answer(raised="NoAnswer", message="the kernel gave no answer")
@@ -276,8 +273,7 @@ class Kernel:
         seconds: float,
         most_bytes: int,
         take: Callable[[messages.Message], None],
-        *,
-        silent: bool = False,
+        metadata: Mapping[str, Any] | None = None,
     ) -> str:
         """Send code and take what it publishes until it is done; the reason if the box had to be ended."""
         if self.stopped:
@@ -286,11 +282,13 @@ class Kernel:
         if ended:
             return self._stop(ended)
         deadline = time.monotonic() + seconds
+        content = {"code": source, "silent": False, "store_history": False, "allow_stdin": False}
+        message = self._client.session.msg("execute_request", content, metadata=metadata)
         try:
-            request = self._client.execute(source, silent=silent, store_history=False, allow_stdin=False)
+            self._client.shell_channel.send(message)
         except zmq.Again:
             return self._stop("it stopped listening")
-        turn = _Turn(request, take)
+        turn = _Turn(message["header"]["msg_id"], take)
         while not turn.done:
             if time.monotonic() > deadline:
                 return self._stop(f"it ran for more than {seconds:g} seconds")

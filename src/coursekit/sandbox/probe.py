@@ -23,7 +23,7 @@ from coursekit.sandbox.program import ENVIRONMENT, run
 
 _CELL_SECONDS = 30.0
 _CUT_SECONDS = 0.5
-_PROGRAM_SECONDS = 5.0
+_PROGRAM_SECONDS = 15.0
 _LIMITS = Limits(
     memory_bytes=1_000_000_000,
     processes=64,
@@ -32,7 +32,7 @@ _LIMITS = Limits(
     message_bytes=1_000_000,
 )
 _SMALL = Limits(memory_bytes=300_000_000, disk_bytes=50_000_000, output_bytes=100_000)
-_FILES = 25_000
+_FILES = 21_000
 
 
 def probe(sandbox: str) -> tuple[Held, ...]:

@@ -28,6 +28,7 @@ _NAMESPACES = {
 }
 _UNSHARE = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(int(sys.argv[1])) != 0)"
 _FOREIGN = ("/", "/usr", "/etc", "/dev", "/run", "/home", "/proc/sys/kernel")
+_LONG_ENOUGH = "1.5"  # for whoever watches to see it
 _FILE_BYTES = 1_000_000
 _WORDS = ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
 
@@ -172,7 +173,7 @@ def take_memory(most_bytes: int) -> None:
     for _ in range(3):
         os.fork()
     held = bytearray(b"x") * (most_bytes // 8)
-    subprocess.run(["/bin/sleep", "10"], check=False)
+    subprocess.run(["/bin/sleep", _LONG_ENOUGH], check=False)
     del held
 
 
@@ -180,7 +181,7 @@ def take_files(most: int) -> None:
     """Make so many empty files, then wait."""
     for number in range(most):
         Path(str(number)).touch()
-    subprocess.run(["/bin/sleep", "10"], check=False)
+    subprocess.run(["/bin/sleep", _LONG_ENOUGH], check=False)
 
 
 def take_output() -> None:
