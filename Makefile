@@ -16,7 +16,7 @@ demo: $(READY) sandbox  ## grade a made-up class of six and show the results
 
 test: $(READY) sandbox postgresql  ## every test; under ten minutes on two cores
 	@$(BIN)/python -m pytest -m "not box" -q
-	@$(BIN)/python -m pytest -m box -q -n 2 --dist loadgroup --durations=10
+	@$(BIN)/python -m pytest -m box -q -n 2 --dist loadfile --durations=10
 
 lint: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/ruff check $(COVERED)

@@ -19,7 +19,6 @@ def test_an_assignment_has_enough_known_wrong_answers(name):
 
 
 @pytest.mark.box
-@pytest.mark.xdist_group("prove")
 @pytest.mark.parametrize("name", course.names(ROOT))
 def test_the_reference_earns_everything_and_each_wrong_answer_what_is_written_down(name):
     done = subprocess.run([COMMAND, "prove", name, "--json"], cwd=ROOT, capture_output=True, text=True, check=False)

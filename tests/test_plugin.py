@@ -224,10 +224,13 @@ def test_a_kernel_that_ends_itself_blocks_the_checks(scores):
     assert courses.by_id(score)["five"].hint == score.run.reason
 
 
-def test_a_cell_that_never_ends_is_stopped_and_blocks_the_checks(scores):
+def test_a_cell_that_never_ends_is_stopped_and_blocks_what_needs_it(scores):
     score = scores["loops"]
-    assert score.run.reason == "Code cell 1 was stopped: it ran for more than 5 seconds."
+    assert score.run.state == "finished"
+    assert (score.run.failures[0].cell, score.run.failures[0].name) == (1, "TimeLimit")
     assert courses.outcomes(score)["five"] == "blocked"
+    hint = "double() is not there: code cell 1 raised TimeLimit: it ran for more than 5 seconds"
+    assert courses.by_id(score)["five"].hint == hint
     assert score.earned == 0
 
 

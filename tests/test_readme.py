@@ -48,7 +48,6 @@ def test_the_readme_has_no_command_that_this_file_does_not_know():
 
 
 @pytest.mark.box
-@pytest.mark.xdist_group("readme")
 @pytest.mark.parametrize("words", OURS)
 def test_a_command_of_the_readme_works_as_it_stands_there(course, words):
     if words == "coursekit grade latency":
@@ -72,7 +71,6 @@ def test_make_knows_the_two_commands_of_the_first_screen(words):
 
 
 @pytest.mark.box
-@pytest.mark.xdist_group("demo")
 def test_the_demonstration_grades_six_as_it_says(tmp_path):
     """What `make demo` runs, in a course of its own."""
     for folder in ("assignments", "autograder"):

@@ -231,7 +231,21 @@ def stopped(kernels, source, seconds=20.0, limits=LIMITS):
     return reason
 
 
-def test_an_endless_cell_is_ended(kernels):
+def test_an_endless_cell_that_obeys_costs_only_itself(kernel):
+    result = kernel.run_cell("kept = 1\nwhile True: pass", 1)
+    assert result.late
+    assert not result.stopped
+    assert (result.error.ename, result.error.evalue) == ("TimeLimit", "it ran for more than 1 seconds")
+    assert kernel.run_cell("print(kept)", 5).outputs[0]["text"] == "1\n"
+
+
+def test_an_endless_function_that_obeys_leaves_the_kernel_as_it_was(kernel):
+    kernel.run_cell("def endless():\n    while True: pass\ndef seven(): return 7", 5)
+    assert kernel.call("endless", [], 1).stopped == "it ran for more than 1 seconds"
+    assert kernel.call("seven", [], 5).value == "7"
+
+
+def test_an_endless_cell_that_does_not_obey_is_ended(kernels):
     began = time.monotonic()
     source = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
     assert stopped(kernels, source, 1) == "it ran for more than 1 seconds"
@@ -341,7 +355,9 @@ def test_a_kernel_that_ends_is_not_a_cell_that_ended(kernels, source):
 
 
 def test_what_was_printed_before_the_end_is_kept(kernels):
-    result = kernels().run_cell("import os, sys\nprint('last words', flush=True)\nos._exit(1)", 20)
+    result = kernels().run_cell(
+        "import os, sys\nprint('last words', flush=True)\nimport time; time.sleep(0.3)\nos._exit(1)", 20
+    )
     assert result.outputs[0]["text"] == "last words\n"
     assert result.stopped == BY_ITSELF
 

@@ -26,6 +26,11 @@ def _table(*columns: str, title: str = "") -> Table:
     return table
 
 
+def _add(table: Table, *cells: str | Text) -> None:
+    """A row whose text means nothing but itself: brackets are no markup."""
+    table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
+
+
 def _mark(good: bool, yes: str, no: str) -> Text:
     return Text(f"✓ {yes}", style="green") if good else Text(f"✗ {no}", style="red")
 
@@ -38,8 +43,8 @@ def proof_table(proofs: Sequence[Proof]) -> RenderableType:
         told = Text(clean(proof.why))
         for difference in proof.differences:
             told.append(f"\n{clean(difference)}", style="red")
-        table.add_row(
-            proof.assignment, proof.case, f"{sum(numbers):g}", _mark(proof.holds, "as written", "differs"), told
+        _add(
+            table, proof.assignment, proof.case, f"{sum(numbers):g}", _mark(proof.holds, "as written", "differs"), told
         )
     return table
 
@@ -53,7 +58,7 @@ def measurement_table(found: Sequence[Measurement]) -> RenderableType:
         value = Text(measured(each) if each.value != "" else "none")
         if each.note:
             value.append(f"\n{clean(each.note)}", style="dim")
-        table.add_row(each.metric, value, each.profile or "", each.engine, each.status)
+        _add(table, each.metric, value, each.profile or "", each.engine, each.status)
     return table
 
 
@@ -64,7 +69,7 @@ def profile_table(boards: Sequence[Profile]) -> RenderableType:
     for each in boards:
         ram, flash = f"{each.ram_bytes // 1024:,} KiB", f"{each.flash_bytes // 1024:,} KiB"
         runtime = f"{each.runtime} {each.runtime_version}".strip()
-        table.add_row(each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status)
+        _add(table, each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status)
     return table
 
 
@@ -73,7 +78,7 @@ def figure_table(board: Profile) -> RenderableType:
     table = _table("Figure", "Value", "Source", title=board.title)
     for field, value in msgspec.to_builtins(board).items():
         if field not in ("sources", "title"):
-            table.add_row(field, _plain(value), board.sources.get(field, ""))
+            _add(table, field, _plain(value), board.sources.get(field, ""))
     return table
 
 
@@ -89,10 +94,10 @@ def diagnosis_tables(found: Diagnosis) -> list[RenderableType]:
     """What is here, what the sandbox holds, what is wrong."""
     machine = _table("Here", "", "What for", title=f"Python {found.python}, {found.machine}")
     for each in found.found:
-        machine.add_row(each.name, _mark(each.here, "here", "not here"), each.detail)
+        _add(machine, each.name, _mark(each.here, "here", "not here"), each.detail)
     limits = _table("Promise", "", "Tried", title=f"Sandbox: {found.sandbox}")
     for limit in found.limits:
-        limits.add_row(limit.limit, _mark(limit.held, "held", "not held"), clean(limit.detail))
+        _add(limits, limit.limit, _mark(limit.held, "held", "not held"), clean(limit.detail))
     lines: list[RenderableType] = [machine]
     if found.limits:
         lines.append(limits)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from coursekit import notebook
 from coursekit.errors import StudentError
 from coursekit.plainfile import read_below
@@ -85,9 +87,13 @@ class Attempt:
     def _run_cell(self, source: str, left: float) -> CellResult:
         assert self.kernel is not None  # noqa: S101 - for the type checker: it was started above
         limits = self.task.assignment.limits
+        in_all = f"the notebook ran for more than {limits.seconds:g} seconds in all"
         if left <= 0:
-            return CellResult(outputs=[], stopped=f"the notebook ran for more than {limits.seconds:g} seconds in all")
-        return self.kernel.run_cell(source, min(limits.cell_seconds, left))
+            return CellResult(outputs=[], stopped=in_all)
+        result = self.kernel.run_cell(source, min(limits.cell_seconds, left))
+        if result.late and left < limits.cell_seconds:
+            return msgspec.structs.replace(result, stopped=in_all)
+        return result
 
     # --- artifacts ------------------------------------------------------------------------------------------------
 
@@ -142,8 +148,6 @@ class Attempt:
 
 
 def _replaced(run: Run, **changes: Any) -> Run:
-    import msgspec  # noqa: PLC0415 - only here
-
     return msgspec.structs.replace(run, **changes)
 
 

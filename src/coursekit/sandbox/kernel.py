@@ -1,7 +1,8 @@
 """A kernel in a box, driven from outside: run a cell, call a function, read a file, end it.
 
 Nothing that comes back is believed: messages are measured by `relay` while they come and read by `messages`, and a
-limit that is passed ends the box at once, since a program that ran away cannot be asked to stop.
+limit that is passed ends the box at once. Only what takes too long is asked first to stop, so that an honest endless
+loop does not cost the cells after it; what does not obey within seconds is ended like the rest.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _IDLE_GRACE_SECONDS = 2.0
 _EXIT_GRACE_SECONDS = 2.0
 _MAX_MALFORMED = 20
 _HIGH_WATER = 1000
-_SHELL, _IOPUB = 1, 2  # by their port numbers
+_OBEY_SECONDS = 3.0
+_SHELL, _IOPUB, _CONTROL = 1, 2, 4  # by their port numbers
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
     outputs: list[dict[str, Any]]
     error: messages.Error | None = None
+    late: bool = False
+    """Whether it took too long, and stopped when it was asked to."""
     stopped: str = ""
     """The limit that ended the box, or how the kernel ended; empty when the cell came to its end."""
 
@@ -83,8 +87,11 @@ class _Specs(KernelSpecManager):  # type: ignore[misc]
 class _Turn:
     """One request and what is still awaited for it: a reply, and the word that the kernel is idle again."""
 
-    def __init__(self, request: str, take: Callable[[messages.Message], None]) -> None:
-        self._request, self._take = request, take
+    def __init__(self, take: Callable[[messages.Message], None]) -> None:
+        self.request = ""
+        self.late = False
+        """Whether its time was over and the kernel was asked to stop."""
+        self._take = take
         self._idle = False
         self._replied_at: float | None = None
 
@@ -97,7 +104,7 @@ class _Turn:
 
     def take(self, message: messages.Message, *, shell: bool) -> None:
         """Take one message. Raises Malformed if it is not what its type says."""
-        if message.parent != self._request:
+        if message.parent != self.request:
             return
         if shell:
             if message.kind == "execute_reply":
@@ -144,13 +151,13 @@ class Kernel:
             warnings.simplefilter("ignore", DeprecationWarning)
             self._manager.start_kernel()
         kernel: dict[int, socket.socket] = {}
-        for port in (_SHELL, _IOPUB):
+        for port in (_SHELL, _IOPUB, _CONTROL):
             kernel[port] = ends.enter_context(socket.socket(socket.AF_UNIX))
             self._connect(kernel[port], f"{self.box.host_sockets}/k-{port}", deadline)
         self._relay = Relay(kernel, self._limits.message_bytes)
         ends.callback(self._relay.close)
         self._client = self._manager.client(context=context, ip=self._relay.name)
-        self._client.start_channels(stdin=False, hb=False, control=False)
+        self._client.start_channels(stdin=False, hb=False)
         ends.callback(self._client.stop_channels)
         self._ports = {self._client.shell_channel.socket: _SHELL, self._client.iopub_channel.socket: _IOPUB}
         self._poller = zmq.Poller()
@@ -235,8 +242,12 @@ class Kernel:
             if message.kind == "error":
                 errors.append(messages.content(message, messages.Error))
 
-        stopped = self._execute(source, seconds, self._limits.output_bytes, take)
-        return CellResult(outputs=messages.joined(outputs), error=errors[0] if errors else None, stopped=stopped)
+        turn = _Turn(take)
+        stopped = self._execute(turn, source, seconds, self._limits.output_bytes)
+        if turn.late and not stopped:
+            errors.insert(0, messages.Error("TimeLimit", f"it ran for more than {seconds:g} seconds"))
+        error = errors[0] if errors else None
+        return CellResult(outputs=messages.joined(outputs), error=error, late=turn.late, stopped=stopped)
 
     def call(self, name: str, arguments: Sequence[Any], seconds: float) -> Answer:
         """Call a function that the notebook defined. Raises wire.Unsendable for arguments that cannot cross."""
@@ -253,9 +264,10 @@ class Kernel:
         metadata = {answer.MIME: wire.encode(list(arguments)).decode()}
         source = f"__import__({answer.__name__!r}, fromlist=['answer']).answer(globals(), {name!r}, {token!r})"
         room = self._output_bytes + 4 * self._limits.message_bytes
-        stopped = self._execute(source, seconds, room, take, metadata)
-        if stopped:
-            return Answer(stopped=stopped)
+        turn = _Turn(take)
+        stopped = self._execute(turn, source, seconds, room, metadata)
+        if stopped or turn.late:
+            return Answer(stopped=stopped or f"it ran for more than {seconds:g} seconds")
         return answers[0] if answers else Answer(raised="NoAnswer", message="the kernel gave no answer")
 
     def read(self, path: str, max_bytes: int) -> bytes:
@@ -269,10 +281,10 @@ class Kernel:
 
     def _execute(
         self,
+        turn: _Turn,
         source: str,
         seconds: float,
         most_bytes: int,
-        take: Callable[[messages.Message], None],
         metadata: Mapping[str, Any] | None = None,
     ) -> str:
         """Send code and take what it publishes until it is done; the reason if the box had to be ended."""
@@ -288,10 +300,13 @@ class Kernel:
             self._client.shell_channel.send(message)
         except zmq.Again:
             return self._stop("it stopped listening")
-        turn = _Turn(message["header"]["msg_id"], take)
+        turn.request = message["header"]["msg_id"]
         while not turn.done:
             if time.monotonic() > deadline:
-                return self._stop(f"it ran for more than {seconds:g} seconds")
+                if turn.late:
+                    return self._stop(f"it ran for more than {seconds:g} seconds")
+                turn.late, deadline = True, time.monotonic() + _OBEY_SECONDS
+                self._client.control_channel.send(self._client.session.msg("interrupt_request", {}))
             ready = [each for each, _ in self._poller.poll(_TURN_MS)]
             # What was published before an end is read first.
             ended = "" if ready else self._ended()
