@@ -37,7 +37,9 @@ def check(folder: Path, box: SandboxName | None = None) -> Score:
         executed = json.loads(ran.read_bytes()) if ran.is_file() else nb
     ours = {each.id for each in examination.checks}
     own = tuple(cell for cell in cells if cell.id not in ours and specs.has_test(cell.source))
+    place = {cell.id: at for at, cell in enumerate(cells)}
     checks = [*examination.checks, *cellgrades.grade_cells(own, executed)]
+    checks.sort(key=lambda each: place.get(each.id, len(place)))
     automatic = [cell for cell in cells if cell.grade and not cell.manual]
     return scoring.score(
         spec,

@@ -56,7 +56,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        click.echo("Stopped. What was finished is kept.", err=True)
         sys.exit(_INTERRUPTED)
     sys.exit(left_with if isinstance(left_with, int) else 0)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coursekit.figures import points
-from coursekit.records import Check, Score
+from coursekit.records import Check, Run, Score
 from coursekit.report import phrases
 from coursekit.report.phrases import Word
 
@@ -127,5 +127,12 @@ def _remark(score: Score) -> str:
     """Give the one thing that an instructor should know about this submission first."""
     late = score.grade.days_late if score.grade else 0
     days = f"{late} day{'s' if late > 1 else ''} late" if late else ""
-    run = score.run.reason if score.run and score.run.state != "finished" else ""
-    return phrases.clean(" ".join(part for part in (score.reason or run, days) if part), 90)
+    told = score.reason or (_about_run(score.run) if score.run else "")
+    return phrases.clean(" ".join(part for part in (told, days) if part), 90)
+
+
+def _about_run(run: Run) -> str:
+    if run.state != "finished":
+        return run.reason
+    first = next(iter(run.failures), None)
+    return f"Code cell {first.cell} raised {first.name}." if first else ""
