@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 
 from coursekit import cli, errors
 from coursekit.records import Measurement, Proof
+
+pytestmark = pytest.mark.box
 
 COMMAND = Path(sys.executable).with_name("coursekit")
 COMMANDS = ("new", "prove", "release", "check", "grade", "report", "measure", "profiles", "doctor", "demo")
@@ -124,6 +127,12 @@ def test_a_profile_shows_every_figure_with_its_source(tmp_path):
 
 def test_measuring_a_file_that_is_not_there_says_so(tmp_path):
     assert "there is no such file" in coursekit("measure", "none.tflite", folder=tmp_path, code=3).stderr
+
+
+def test_measuring_what_is_no_ordinary_file_does_not_wait_for_it(tmp_path):
+    os.mkfifo(tmp_path / "model.tflite")
+    assert "not an ordinary file" in coursekit("measure", "model.tflite", folder=tmp_path, code=3).stderr
+    assert "not an ordinary file" in coursekit("measure", ".", folder=tmp_path, code=3).stderr
 
 
 @pytest.mark.box

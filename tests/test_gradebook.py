@@ -22,6 +22,8 @@ from coursekit.errors import AuthorError, CourseError, GradebookError, Unreadabl
 from coursekit.gradebook.database import shown
 from coursekit.records import Check, Grade, Score
 
+pytestmark = pytest.mark.box
+
 EXAMPLE = Path(nbgrader.__file__).parent / "docs" / "source" / "user_guide"
 """What `nbgrader quickstart` copies, and the submissions of bitdiddle and hacker."""
 

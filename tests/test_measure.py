@@ -25,6 +25,8 @@ from coursekit.measure.inside.flatbuffer import anatomy
 from coursekit.measure.inside.graph import read
 from coursekit.records import Finished, Measurement
 
+pytestmark = pytest.mark.box
+
 
 def _load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")

@@ -6,6 +6,7 @@ moment leaves either the old file or the new one.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import secrets
@@ -70,6 +71,12 @@ def names(root: Path, source: str = "assignments") -> list[str]:
 def assignment(root: Path, name: str) -> Assignment:
     """The facts of one assignment. Raises CourseError if there is no such one, SpecError if its file is wrong."""
     file = root / "assignments" / name / "assignment.yaml"
+    if not file.is_file() and is_plain(root):
+        raise CourseError(
+            "this is a plain nbgrader course: its assignments have no checks or targets of ours.",
+            where=str(root),
+            fix="grade and report work on it as it is; for the rest write an assignment with coursekit new NAME",
+        )
     if not file.is_file():
         known = names(root)
         fix = decoding.near(name, known)
@@ -99,11 +106,11 @@ def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Su
             near = decoding.near(student, sorted(found))
             raise CourseError(f"there is no submission of '{student}' for '{name}'.", where=str(submitted), fix=near)
     if not found:
-        raise CourseError(
-            f"nobody has handed in '{name}'.",
-            where=str(submitted),
-            fix=f"put each submission into {submitted.name}/STUDENT/{name}/",
-        )
+        there = {entry.name for entry in submitted.glob("*/*/")} if submitted.is_dir() else set()
+        near = difflib.get_close_matches(name, sorted(there), n=1)
+        put = f"put each submission into {submitted.name}/STUDENT/{name}/"
+        fix = f"did you mean '{near[0]}'?" if near else put
+        raise CourseError(f"nobody has handed in '{name}'.", where=str(submitted), fix=fix)
     return [found[student] for student in sorted(only or found)]
 
 

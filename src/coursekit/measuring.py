@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,8 +32,11 @@ def measure(
 def read(file: Path) -> bytes:
     """The bytes of a model file that somebody named."""
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise UnreadableWork(f"it has {file.stat().st_size:,} bytes; no board takes that.", where=str(file))
+        about = file.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UnreadableWork("it is not an ordinary file.", where=str(file))
+        if about.st_size > _MOST_BYTES:
+            raise UnreadableWork(f"it has {about.st_size:,} bytes; no board takes that.", where=str(file))
         return file.read_bytes()
     except FileNotFoundError:
         raise MissingWork("there is no such file.", where=str(file)) from None
