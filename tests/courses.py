@@ -1,40 +1,27 @@
 """Light courses without TensorFlow: one graded submission takes a second or two.
 
-`doubling` is what `coursekit new` makes; `shrink` has a model to make too, whose bytes stand in its notebook. Tests
-load this file by its path, because `tests/` is not a package.
+`doubling` is what `coursekit new` makes; `shrink` has a model to make too, whose bytes stand in its notebook.
 """
 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
 from nbformat import v4
 
+import models
 from coursekit import batch, notebook, release, scaffold
 from coursekit.records import Check, Score
 
 LIMITS = "limits: {seconds: 60, cell_seconds: 5, memory_bytes: 1_000_000_000}\n"
 
 
-def load(name: str) -> ModuleType:
-    """The module of this name that lies beside this file."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-models = load("models")
 MODEL = models.dense_float(4, 3)
 """What the reference of `shrink` writes: y = W x, so its accuracy on labels made with W is 1."""
 

@@ -1,7 +1,4 @@
-"""Tiny .tflite models, written table by table with the schema's object API, so that every figure is known by hand.
-
-Tests load this file by its path, because `tests/` is not a package.
-"""
+"""Tiny .tflite models, written table by table with the schema's object API, so that every figure is known by hand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The command line: help, errors that say whose move it is, exit codes, and one JSON document."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+import models
 from coursekit import cli, errors
 from coursekit.records import Measurement, Proof
 
@@ -18,16 +18,6 @@ pytestmark = pytest.mark.box
 
 COMMAND = Path(sys.executable).with_name("coursekit")
 COMMANDS = ("new", "prove", "release", "check", "grade", "report", "measure", "profiles", "doctor", "demo")
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-models = _load("models")
 
 
 def coursekit(*words, folder, code=0):

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -17,10 +16,10 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook as TheirGradebook
 
+import courses
 from coursekit import course, gradebook, reporting
 from coursekit.examination.asking import generator
 
-courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
 pytestmark = pytest.mark.box
 
 NAME = "doubling"

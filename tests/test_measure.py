@@ -5,19 +5,18 @@ Programs that open a model run here as they do in a box, in a process and a fold
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 import numpy as np
 import pytest
 
+import models
 from coursekit import measure, profiles
 from coursekit.errors import GraderError, SpecError, ToolError, UnreadableWork
 from coursekit.measure.inside import counting
@@ -27,17 +26,6 @@ from coursekit.records import Finished, Measurement
 
 pytestmark = pytest.mark.box
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-models = _load("models")
 NANO = profiles.load("nano33-ble-sense")
 
 

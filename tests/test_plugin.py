@@ -2,18 +2,15 @@
 
 import json
 import re
-import runpy
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+import courses
 from coursekit import course
 from coursekit.examination.asking import generator
 
-courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
 pytestmark = pytest.mark.box
 
 CHECKS = '''\

@@ -1,6 +1,5 @@
 """The README: every command in it is run, in the order in which it stands there."""
 
-import importlib.util
 import json
 import re
 import shlex
@@ -10,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import models
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,17 +26,10 @@ OURS = [words for words in commands() if words.startswith("coursekit ")]
 MAKES = [words for words in commands() if words.startswith("make ")]
 
 
-def _models():
-    spec = importlib.util.spec_from_file_location("models", Path(__file__).with_name("models.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "model.tflite").write_bytes(_models().dense())
+    (folder / "model.tflite").write_bytes(models.dense())
     return folder
 
 

@@ -2,18 +2,16 @@
 
 import json
 import re
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
 import pytest
 import yaml
 
+import courses
 from coursekit import course, proving, release
 from coursekit.errors import AuthorError, SpecError
 
-courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
 pytestmark = pytest.mark.box
 
 REPOSITORY = Path(__file__).parent.parent

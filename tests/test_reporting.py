@@ -1,17 +1,15 @@
 """Giving results back: a page per student beside nbgrader's own, and one table for the class."""
 
 import csv
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from nbgrader.api import Gradebook as TheirGradebook
 
+import courses
 from coursekit import reporting
 from coursekit.errors import CourseError
 
-courses = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("courses.py"))))
 pytestmark = pytest.mark.box
 
 NAME = "shrink"
