@@ -81,8 +81,15 @@ class Attempt:
         )
 
     def _start(self) -> Kernel:
-        files = {name: Path(path).read_bytes() for name, path in self.task.files.items()}
+        files = {name: self._file(Path(path)) for name, path in self.task.files.items()}
         return Kernel(self.task.sandbox, self.task.assignment.limits, files)
+
+    def _file(self, path: Path) -> bytes:
+        """A file for the box: ours as it is, the student's without following a link that may have come meanwhile."""
+        submission = Path(self.task.submission)
+        if path.is_relative_to(submission):
+            return read_below(submission, str(path.relative_to(submission)), self.task.assignment.limits.disk_bytes)
+        return path.read_bytes()
 
     def _run_cell(self, source: str, left: float) -> CellResult:
         assert self.kernel is not None  # noqa: S101 - for the type checker: it was started above
