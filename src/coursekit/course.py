@@ -107,9 +107,9 @@ def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Su
             raise CourseError(f"there is no submission of '{student}' for '{name}'.", where=str(submitted), fix=near)
     if not found:
         there = {entry.name for entry in submitted.glob("*/*/")} if submitted.is_dir() else set()
-        near = difflib.get_close_matches(name, sorted(there), n=1)
+        meant = difflib.get_close_matches(name, sorted(there), n=1)
         put = f"put each submission into {submitted.name}/STUDENT/{name}/"
-        fix = f"did you mean '{near[0]}'?" if near else put
+        fix = f"did you mean '{meant[0]}'?" if meant else put
         raise CourseError(f"nobody has handed in '{name}'.", where=str(submitted), fix=fix)
     return [found[student] for student in sorted(only or found)]
 
