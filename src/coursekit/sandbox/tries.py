@@ -33,6 +33,11 @@ _FILE_BYTES = 1_000_000
 _WORDS = ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
 
 
+def _packages() -> tuple[str, ...]:
+    """Where the interpreter's own modules lie; the folders above may be the box's memory, as below /tmp."""
+    return tuple(f"{prefix}/{name}" for prefix in (sys.base_prefix, sys.prefix) for name in ("bin", "lib"))
+
+
 class Facts(msgspec.Struct, kw_only=True):
     """What came of it; each list holds what succeeded."""
 
@@ -60,7 +65,7 @@ def facts(port: int, secrets: Sequence[str], token: str, processes: int, disk_by
         variables=_variables("self"),
         first_variables=_variables("1"),
         processes=[int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()],
-        written=[folder for folder in (*_FOREIGN, sys.base_prefix, sys.prefix) if _writes(folder, token)],
+        written=[folder for folder in (*_FOREIGN, *_packages()) if _writes(folder, token)],
         status=_status(),
         namespaces=[name for name, flag in _NAMESPACES.items() if _unshares(flag)],
         forked=_forked(processes + 20),
