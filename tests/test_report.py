@@ -11,12 +11,14 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from coursekit import scoring
 from coursekit.records import (
     Band,
     Check,
     Collected,
     Failure,
     Grade,
+    Late,
     Measurement,
     Provenance,
     Run,
@@ -24,7 +26,7 @@ from coursekit.records import (
     Target,
     Waiting,
 )
-from coursekit.report import phrases, terminal
+from coursekit.report import html, phrases, terminal
 from coursekit.report.bars import bar
 from coursekit.report.html import page
 from coursekit.report.table import class_csv
@@ -380,8 +382,8 @@ def test_nothing_a_student_wrote_is_more_than_text_on_a_page():
 # --- Class list ------------------------------------------------------------------------------------------------------
 
 
-def rows(scores, marks=None):
-    return list(csv.DictReader(io.StringIO(class_csv(scores, marks or {}))))
+def rows(scores):
+    return list(csv.DictReader(io.StringIO(class_csv(scores))))
 
 
 def test_a_class_list_has_a_line_for_each_student_and_a_column_for_each_check():
@@ -407,8 +409,16 @@ def test_a_class_list_has_a_line_for_each_student_and_a_column_for_each_check():
 
 
 def test_marks_given_by_hand_join_the_grade():
-    (ada,) = rows([MIXED], {"ada": {"why": 4.5, "other": 9.0}, "bob": {"why": 1.0}})
-    assert (ada["status"], ada["why"], ada["earned"], ada["grade"]) == ("scored", "4.5", "10.3", "13.77")
+    late = Late(percent_per_day=10, days=3)
+    (ada,) = rows([scoring.with_marks(MIXED, {"why": 4.5, "other": 9.0}, late)])
+    assert (ada["status"], ada["why"], ada["earned"]) == ("scored", "4.5", "14.8")
+    assert (ada["penalty"], ada["grade"]) == ("1.48", "13.32")
+
+
+def test_a_mark_is_shown_on_the_page_and_in_the_terminal():
+    marked = scoring.with_marks(MIXED, {"why": 4.5}, None)
+    assert "A person marked this answer." in html.page(marked)
+    assert "why: a person marked this." in shown(terminal.score_table(marked))
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\x00=1", "\u200b=1", "＝1"])  # noqa: RUF001
@@ -416,7 +426,7 @@ def test_no_text_can_be_a_formula(name):
     score = Score(
         assignment="q", student=name, status="scored", earned=-1.5, possible=3, checks=(check(name, earned=-1.5),)
     )
-    header, line = csv.reader(io.StringIO(class_csv([score], {})))
+    header, line = csv.reader(io.StringIO(class_csv([score])))
     assert header[-1].startswith("'")
     assert line[0].startswith("'")
     assert (line[4], line[-1]) == ("-1.5", "-1.5")
@@ -428,4 +438,4 @@ def test_commas_quotes_and_line_breaks_stay_inside_their_field():
 
 
 def test_a_class_without_scores_is_a_header():
-    assert class_csv([], {}) == "student,submitted_at,days_late,status,earned,possible,penalty,grade\n"
+    assert class_csv([]) == "student,submitted_at,days_late,status,earned,possible,penalty,grade\n"

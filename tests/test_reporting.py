@@ -73,7 +73,7 @@ def test_what_a_student_wrote_is_text_on_every_page(root):
 def test_the_class_table_has_points_marks_and_the_grade_with_both(root):
     row = table(root)["ada"]
     assert (row["status"], row["earned"], row["possible"], row["why"], row["grade"]) == (
-        *("scored", "12", "12"),
+        *("scored", "16.5", "17"),
         *("4.5", "16.5"),
     )
     assert (row["five"], row["arrays"], row["size"], row["accuracy"]) == ("2", "3", "4", "3")
@@ -83,6 +83,32 @@ def test_the_class_table_has_everyone_and_no_formula(root):
     rows = table(root)
     assert set(rows) == {"ada", f"'{FORMULA}", "hostile", "unreadable"}
     assert rows[f"'{FORMULA}"]["status"] == "waiting"
+
+
+def test_a_mark_is_shown_on_the_student_s_page(root):
+    assert "A person marked this answer." in page(root, "ada")
+    assert "A person marks this answer." in page(root, "hostile")
+
+
+def test_lateness_costs_its_share_of_marks_too_and_the_gradebook_agrees(tmp_path):
+    facts = "due: 2027-02-12T23:59:00Z\nlate: {percent_per_day: 10, days: 3}\n"
+    root = courses.released(courses.make(tmp_path, facts=facts), "doubling")
+    courses.submit(root, "ada", files={"timestamp.txt": "2027-02-13 10:00:00 UTC"})
+    assert courses.grade(root)["ada"].grade.penalty == 0.5
+    with TheirGradebook(f"sqlite:///{root}/gradebook.db") as book:
+        marks = {"why": 4.0, "five": 1.0}
+        for name, mark in marks.items():
+            grade = book.find_grade(name, "doubling", "doubling", "ada")
+            grade.manual_score, grade.needs_manual_grade = mark, False
+        book.db.commit()
+    reporting.report(root, "doubling")
+    with (root / "scores" / "doubling.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["five"], row["arrays"], row["why"]) == ("1", "3", "4")
+    assert (row["earned"], row["penalty"], row["grade"]) == ("8", "0.8", "7.2")
+    with TheirGradebook(f"sqlite:///{root}/gradebook.db") as book:
+        submission = book.find_submission("doubling", "ada")
+        assert (submission.score, submission.late_submission_penalty) == (8.0, 0.8)
 
 
 def test_reporting_again_replaces_and_keeps(root):

@@ -252,6 +252,14 @@ class Waiting(Record, frozen=True, kw_only=True):
     points: float
 
 
+class Marked(Record, frozen=True, kw_only=True):
+    """A cell that a person has marked."""
+
+    id: str
+    points: float
+    earned: float
+
+
 class Provenance(Record, frozen=True, kw_only=True):
     """What the score was computed from: enough to compute it again and to see why it changed."""
 
@@ -293,6 +301,8 @@ class Score(Record, frozen=True, kw_only=True):
     possible: float
     checks: tuple[Check, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    marked: tuple[Marked, ...] = ()
+    """Empty in `score.json`, which holds what the grader knows; a report fills it from the gradebook."""
     withheld: int = 0
     """Checks that exist and were not run here: the hidden ones, when a student checks their own work."""
     notes: tuple[str, ...] = ()

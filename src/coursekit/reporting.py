@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from coursekit import course, gradebook, planning
+import msgspec
+
+from coursekit import course, gradebook, planning, scoring
 from coursekit.errors import CourseError
-from coursekit.records import Record, Score
+from coursekit.records import Late, Record, Score
 from coursekit.report import html, table
 
 
@@ -28,12 +31,32 @@ def report(root: Path, name: str) -> Reported:
     scores = course.scores(root, name)
     if not scores:
         raise CourseError(f"'{name}' has not been graded.", where=str(root), fix=f"run coursekit grade {name}")
-    pages = {score.student: str(_page(settings, score, facts.title)) for score in scores}
+    late = None if settings.plain else course.assignment(root, name).late or facts.late
     with gradebook.Gradebook(settings) as book:
         marks = book.marks(name)
+        final = [_marked(book, score, marks.get(score.student, {}), late, settings.plain) for score in scores]
+    pages = {score.student: str(_page(settings, score, facts.title)) for score in final}
     file = root / "scores" / f"{name}.csv"
-    course.write(file, table.class_csv(scores, marks).encode())
+    course.write(file, table.class_csv(final).encode())
     return Reported(assignment=name, pages=pages, table=str(file))
+
+
+def _marked(
+    book: gradebook.Gradebook, score: Score, marks: Mapping[str, float], late: Late | None, plain: bool
+) -> Score:
+    """The score with what people marked since, and the penalty on that in the gradebook too."""
+    if not marks:
+        return score
+    final = scoring.with_marks(score, marks, late)
+    if plain and final.earned != "unscored" and final.grade is not None:
+        penalty = scoring.total(book.late_penalty(score.student, score.assignment).values())
+        earned = max(0.0, scoring.total((final.earned, -penalty)))
+        return msgspec.structs.replace(
+            final, grade=msgspec.structs.replace(final.grade, penalty=penalty, earned=earned)
+        )
+    if final.grade is not None and final.grade.penalty != "unscored":
+        book.penalize(score.student, score.assignment, final.grade.penalty)
+    return final
 
 
 def _page(settings: gradebook.Settings, score: Score, title: str) -> Path:

@@ -7,8 +7,10 @@ to hundredths; sums of points are rounded to millionths, which only removes the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from coursekit.figures import figure
 from coursekit.records import (
@@ -17,6 +19,7 @@ from coursekit.records import (
     Check,
     Grade,
     Late,
+    Marked,
     Measurement,
     Outcome,
     Provenance,
@@ -173,6 +176,39 @@ def _reason(checks: Iterable[Check], broken: str) -> str:
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     which = f"The check {listed}" if len(names) == 1 else f"The checks {listed}"
     return f"{which} broke, which says nothing about the work. The instructor has to mend this."
+
+
+def with_marks(score_: Score, marks: Mapping[str, float], late: Late | None) -> Score:
+    """Give the score with what people marked: answers that waited, and checks whose points they set.
+
+    The penalty for lateness is taken off the new sum.
+    """
+    checks = tuple(_overruled(check, marks[check.id]) if check.id in marks else check for check in score_.checks)
+    marked = tuple(
+        Marked(id=cell.id, points=cell.points, earned=marks[cell.id]) for cell in score_.waiting if cell.id in marks
+    )
+    points = earned(checks, "" if checks else score_.reason)
+    if points != "unscored":
+        points = total((points, *(cell.earned for cell in marked)))
+    old = score_.grade
+    grade = lateness(old.due, old.submitted_at, late, points) if old else None
+    return msgspec.structs.replace(
+        score_,
+        status="unscored" if points == "unscored" else "scored",
+        reason=score_.reason if points == "unscored" else "",
+        earned=points,
+        possible=total((*(check.points for check in checks), *(cell.points for cell in marked))),
+        checks=checks,
+        marked=marked,
+        waiting=tuple(cell for cell in score_.waiting if cell.id not in marks),
+        grade=msgspec.structs.replace(grade, extended=old.extended) if old and grade else grade,
+    )
+
+
+def _overruled(check: Check, mark: float) -> Check:
+    """Give a check with the points that a person set; what the grader found stays beside them."""
+    told = f"A person set these points. {check.hint}".strip()
+    return msgspec.structs.replace(check, earned=mark, hint=told)
 
 
 # --- Lateness --------------------------------------------------------------------------------------------------------

@@ -82,6 +82,15 @@ class Gradebook:
         with self._working(score.assignment):
             recording.record(self._book, score, cells, executed, submitted_at, penalties=penalties)
 
+    def penalize(self, student: str, name: str, penalty: float) -> None:
+        """Write the points that lateness costs, spread over the notebooks in proportion to their scores."""
+        with self._working(name):
+            notebooks = self._book.find_submission(name, student).notebooks
+            shares = recording.spread(penalty, {notebook.name: notebook.score for notebook in notebooks})
+            for notebook in notebooks:
+                notebook.late_submission_penalty = shares.get(notebook.name)
+            self._book.db.commit()
+
     def late_penalty(self, student: str, name: str) -> dict[str, float]:
         """Give the points that nbgrader's late policy, as the course configures it, takes off each notebook.
 

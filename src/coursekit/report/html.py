@@ -104,6 +104,14 @@ def _rows(score: Score) -> Iterator[Row]:
     """Give the checks in their order, then the cells that wait for a person."""
     for check in score.checks:
         yield _row(check)
+    for done in score.marked:
+        yield Row(
+            id=clean(done.id, 80),
+            sentence="A person marked this answer.",
+            word="marked",
+            symbol=phrases.SYMBOLS["marked"],
+            share=f"{points(done.earned)} / {points(done.points)}",
+        )
     for cell in score.waiting:
         yield Row(
             id=clean(cell.id, 80),

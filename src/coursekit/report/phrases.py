@@ -15,10 +15,17 @@ from typing import Literal
 from coursekit.figures import figure, points
 from coursekit.records import Band, Check, Failure, Grade, Measurement, Outcome, Run, Score, Target
 
-Word = Outcome | Literal["waiting"]
+Word = Outcome | Literal["marked", "waiting"]
 """What became of a check, or of a cell that a person marks."""
 
-SYMBOLS: dict[Word, str] = {"passed": "✓", "failed": "✗", "blocked": "○", "broken": "!", "waiting": "…"}
+SYMBOLS: dict[Word, str] = {
+    "passed": "✓",
+    "failed": "✗",
+    "blocked": "○",
+    "broken": "!",
+    "marked": "=",
+    "waiting": "…",
+}
 """One column wide in every font; never shown without the word, or a legend that has it."""
 
 MAX_TITLE = 120
@@ -71,6 +78,7 @@ def title(score: Score) -> str:
 def counts(score: Score) -> list[tuple[Word, int]]:
     """Give how many checks had each outcome, and how many cells wait for a person; only what there is."""
     found: Counter[Word] = Counter(check.outcome for check in score.checks)
+    found["marked"] = len(score.marked)
     found["waiting"] = len(score.waiting)
     return [(word, found[word]) for word in SYMBOLS if found[word]]
 

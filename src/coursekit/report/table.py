@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from coursekit.records import Score, Unscored
 from coursekit.report.phrases import clean
@@ -13,41 +13,39 @@ _FIXED = ("student", "submitted_at", "days_late", "status", "earned", "possible"
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets fold the wide forms
 
 
-def class_csv(scores: Sequence[Score], marks: Mapping[str, Mapping[str, float]]) -> str:
+def class_csv(scores: Sequence[Score]) -> str:
     """Give one line per submission, and a column for each check and each cell that a person marks.
 
-    `marks` are the points given by hand: student -> cell -> points. `earned`, `possible` and `penalty` are those of the
-    score; `grade` adds the marks given so far. `status` is scored, unscored, or waiting while a mark is missing. A
-    check that a submission does not have is an empty field.
+    `status` is scored, unscored, or waiting while a mark is missing. A check that a submission does not have is an
+    empty field.
     """
     checks = dict.fromkeys(check.id for score in scores for check in score.checks)
-    waiting = dict.fromkeys(cell.id for score in scores for cell in score.waiting)
-    ids = [*checks, *(name for name in waiting if name not in checks)]
+    by_hand = dict.fromkeys(
+        name for score in scores for name in (*(cell.id for cell in score.marked), *(cell.id for cell in score.waiting))
+    )
+    ids = [*checks, *(name for name in by_hand if name not in checks)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([_text(name) for name in (*_FIXED, *ids)])
     for score in scores:
-        writer.writerow(_row(score, ids, marks.get(score.student, {})))
+        writer.writerow(_row(score, ids))
     return out.getvalue()
 
 
-def _row(score: Score, ids: Sequence[str], marks: Mapping[str, float]) -> list[str]:
+def _row(score: Score, ids: Sequence[str]) -> list[str]:
     grade = score.grade
-    given = {cell.id: marks[cell.id] for cell in score.waiting if cell.id in marks}
-    missing = len(given) < len(score.waiting)
     fields: dict[str, str] = {cell.id: "waiting" for cell in score.waiting}
     fields |= {check.id: _number(check.earned) for check in score.checks}
-    fields |= {name: _number(mark) for name, mark in given.items()}
-    final = grade.earned if grade else score.earned
+    fields |= {cell.id: _number(cell.earned) for cell in score.marked}
     return [
         _text(score.student),
         grade.submitted_at.isoformat() if grade and grade.submitted_at else "",
         str(grade.days_late) if grade else "",
-        "waiting" if score.status == "scored" and missing else score.status,
+        "waiting" if score.status == "scored" and score.waiting else score.status,
         _number(score.earned),
         _number(score.possible),
         _number(grade.penalty) if grade else "",
-        _number(final if final == "unscored" else final + sum(given.values())),
+        _number(grade.earned if grade else score.earned),
         *(fields.get(name, "") for name in ids),
     ]
 

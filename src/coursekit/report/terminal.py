@@ -24,6 +24,7 @@ _STYLES: dict[Word, str] = {
     "failed": "red",
     "blocked": "yellow",
     "broken": "bold magenta",
+    "marked": "cyan",
     "waiting": "cyan",
 }
 
@@ -36,6 +37,9 @@ def score_table(score: Score) -> RenderableType:
     table.add_column("Points", justify="right", no_wrap=True)
     for check in score.checks:
         table.add_row(_outcome(check.outcome), _check(check), Text(phrases.share(check)))
+    for done in score.marked:
+        sentence = Text(f"{phrases.clean(done.id)}: a person marked this.")
+        table.add_row(_outcome("marked"), sentence, Text(f"{points(done.earned)} / {points(done.points)}"))
     for cell in score.waiting:
         sentence = Text(f"{phrases.clean(cell.id)}: a person marks this.")
         table.add_row(_outcome("waiting"), sentence, Text(f"- / {points(cell.points)}"))
@@ -58,7 +62,9 @@ def class_table(scores: Sequence[Score]) -> RenderableType:
             _counts(score),
             Text(_remark(score)),
         )
-    return Group(table, Text("   ").join(_outcome(word) for word in phrases.SYMBOLS))
+    marked = any(score.marked for score in scores)
+    legend = [_outcome(word) for word in phrases.SYMBOLS if word != "marked" or marked]
+    return Group(table, Text("   ").join(legend))
 
 
 # --- One score -------------------------------------------------------------------------------------------------------
