@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from coursekit import notebook
-from coursekit.errors import StudentError
+from coursekit.errors import MissingWork, StudentError
 from coursekit.plainfile import read_below
 from coursekit.records import Artifact, Collected, Failure, Limits, Run, Task
 from coursekit.sandbox.kernel import Answer, CellResult, Kernel
@@ -116,6 +116,10 @@ class Attempt:
                 return Collected(path=artifact.path, problem=problem)
             else:
                 data = self.kernel.read(artifact.path, artifact.max_bytes)
+        except MissingWork as error:
+            first = next(iter(self.run.failures), None)
+            why = f" Code cell {first.cell} raised {first.name} before it could be made." if first else ""
+            return Collected(path=artifact.path, problem=f"{error}{why}")
         except StudentError as error:
             return Collected(path=artifact.path, problem=str(error))
         if not data:
