@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from coursekit import calibrating, profiles
+from coursekit.cli.tables import verdict_table
 from coursekit.errors import SpecError
 from coursekit.profiles import calibration
 from coursekit.profiles.calibration import fitting
@@ -120,6 +123,14 @@ def test_the_error_of_an_unseen_board_of_the_same_core_and_runtime_is_below_fift
     for row in unseen:
         predicted = sum(count * prices[unit] for unit, count in row.model.work.items() if unit != "traffic_bytes")
         assert predicted / 1000 / row.cycles == pytest.approx(1, abs=0.15)
+
+
+def test_the_page_on_measuring_prints_the_errors_as_the_command_does(verdicts: dict[str, calibrating.Verdict]):
+    page = (resources.files("coursekit.measure") / "README.md").read_text()
+    console = Console(width=200, file=io.StringIO())
+    console.print(verdict_table(list(verdicts.values())))
+    printed = [line.strip() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert [line for line in printed if line not in page] == []
 
 
 def test_a_verdict_is_a_document(verdicts: dict[str, calibrating.Verdict]):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import get_args
 
 import msgspec
@@ -16,11 +16,13 @@ import pytest
 
 from coursekit import cost, profiles
 from coursekit.cost import Unit
+from coursekit.errors import GraderError
+from coursekit.examination.asking import Bench, Targets
 from coursekit.measure import _asked_for
 from coursekit.measure.cycles import Breakdown, Cycles, breakdown, price
 from coursekit.measure.documents import Step, Work
 from coursekit.measure.inside.cycles import work
-from coursekit.records import Finished, Measurement
+from coursekit.records import Artifact, Band, Collected, Finished, Measurement, Target
 
 BOARD = profiles.load("nucleo-l4r5zi")
 PRICES = dict.fromkeys(get_args(Unit), 1_000_000)
@@ -203,3 +205,51 @@ def test_the_breakdown_adds_up_to_the_figure():
     found: Breakdown = breakdown(models.convolution(16, 8), BOARD, inside)
     assert sum(part.cycles for part in found.parts) == pytest.approx(found.cycles, abs=len(found.parts))
     assert [part.operator for part in found.parts] == ["CONV_2D"]
+
+
+# --- Against the student's own baseline ------------------------------------------------------------------------------
+
+
+class Here(Bench):
+    """Measures with this engine alone, in a process of its own."""
+
+    def figure(self, data: bytes, metric: str, profile: str | None) -> Measurement:
+        board = self.profile(profile) if profile else None
+        return {each.metric: each for each in Cycles().measure(data, board, inside)}[metric]
+
+
+def attempt(**files: bytes) -> SimpleNamespace:
+    """What `Targets` asks of an attempt: which models were declared, which were found, and their bytes."""
+    declared = {name: Artifact(path=f"{name}.tflite") for name in files}
+    return SimpleNamespace(
+        task=SimpleNamespace(assignment=SimpleNamespace(**declared)),
+        run=SimpleNamespace(**{name: Collected(path=f"{name}.tflite") for name in files}),
+        artifacts={f"{name}.tflite": data for name, data in files.items()},
+    )
+
+
+FASTER = Target(
+    id="faster", metric="latency_ratio", points=5, at_most=Band(pass_=0.6, full=0.4), profile="nucleo-l4r5zi"
+)
+
+
+@pytest.mark.box
+def test_a_ratio_sets_the_artifact_against_the_baseline_on_one_board():
+    small, large = models.convolution(8, 4), models.convolution(16, 16)
+    found = Targets(attempt(artifact=small, baseline=large), Here(inside, ()), {}).figure(FASTER)
+    alone = [Cycles().measure(each, BOARD, inside)[0].value for each in (small, large)]
+    assert found.value == round(alone[0] / alone[1], 6)
+    assert (found.metric, found.unit, found.profile, found.status) == (
+        "latency_ratio",
+        "",
+        "nucleo-l4r5zi",
+        "calibrated",
+    )
+    assert "ms of 'baseline.tflite'" in found.note
+
+
+@pytest.mark.box
+def test_a_ratio_to_a_model_without_a_latency_cannot_be_drawn():
+    both = attempt(artifact=models.convolution(8, 4), baseline=models.custom())
+    with pytest.raises(GraderError, match="latency_ms on nucleo-l4r5zi is unknown"):
+        Targets(both, Here(inside, ()), {}).figure(FASTER)

@@ -91,7 +91,7 @@ def test_figures_are_exact_and_name_their_unit_and_engine(dense: dict[str, Measu
     assert dense["file_bytes"] == Measurement(
         metric="file_bytes", value=len(models.dense(4, 3)), unit="bytes", engine="flatbuffer"
     )
-    assert {figure.status for figure in dense.values()} == {"exact"}
+    assert {figure.status for figure in dense.values() if figure.engine != "cycles"} == {"exact"}
     assert all(figure.unit == "bytes" for metric, figure in dense.items() if metric.endswith("_bytes"))
 
 

@@ -21,8 +21,8 @@ from coursekit.records import Record
 INSIDE = 0.8
 """At least this share of models left out by families must lie in the published band."""
 
-_FLOOR = 0.10
-"""No band is narrower, however well the few published models happen to fit."""
+_FLOOR = 0.15
+"""No band is narrower: no board has nine families of models, and boards of one core and runtime differ by up to a tenth."""
 
 _HELD = 0.9
 """A band is drawn to hold this share of the left-out models."""
