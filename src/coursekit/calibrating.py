@@ -22,7 +22,7 @@ INSIDE = 0.8
 """At least this share of models left out by families must lie in the published band."""
 
 _FLOOR = 0.15
-"""No band is narrower: no board has nine families of models, and boards of one core and runtime differ by up to a tenth."""
+"""No band is narrower: no board has nine families of models, and boards of one core and runtime differ by a tenth."""
 
 _HELD = 0.9
 """A band is drawn to hold this share of the left-out models."""

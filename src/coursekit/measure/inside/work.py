@@ -128,7 +128,7 @@ def _filter(operator: Operator, shapes: Shapes, made: int) -> dict[Unit, int]:
     if operator.name == "DEPTHWISE_CONV_2D":
         return {"depthwise_macs": macs, "depthwise_outputs": made}
     filters, height, width, channels = weights
-    image = shapes[operator.inputs[0]]
+    image = shapes[operator.inputs[0]] if operator.inputs[0] >= 0 else ()
     if len(image) != 4 or image[3] != channels:  # in groups: no kernel that was measured
         return {"other_macs": macs, "other_values": made}
     gathered = macs // max(filters, 1)

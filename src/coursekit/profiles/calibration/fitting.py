@@ -18,7 +18,7 @@ from coursekit.records import Record
 
 Floats = npt.NDArray[np.float64]
 
-STIFFNESS = 0.01
+STIFFNESS = 0.1
 """What one e-fold between a price and its prior weighs against an error of one e-fold in a measurement."""
 
 SHARE = 0.01
