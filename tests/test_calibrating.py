@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from coursekit import calibrating, profiles
+from coursekit.cli import look
 from coursekit.cli.tables import verdict_table
 from coursekit.errors import SpecError
 from coursekit.profiles import calibration
@@ -131,6 +133,21 @@ def test_the_page_on_measuring_prints_the_errors_as_the_command_does(verdicts: d
     console.print(verdict_table(list(verdicts.values())))
     printed = [line.strip() for line in console.file.getvalue().splitlines() if line.strip()]
     assert [line for line in printed if line not in page] == []
+
+
+def test_verify_leaves_with_zero_and_one_document():
+    said = CliRunner().invoke(look.profiles, ["verify", "--json"])
+    document = msgspec.json.decode(said.stdout)
+    assert (said.exit_code, document["schema"], document["well"]) == (0, "coursekit/verdicts/v1", True)
+    assert {each["profile"] for each in document["verdicts"]} >= set(CALIBRATED)
+
+
+def test_fit_shows_the_change_and_writes_nothing_unless_told():
+    before = text_of("ek-ra6m4")
+    said = CliRunner().invoke(look.profiles, ["fit", "ek-ra6m4"])
+    assert said.exit_code == 0
+    assert "ek-ra6m4: 0 prices change (not written)" in " ".join(said.stdout.split())
+    assert text_of("ek-ra6m4") == before
 
 
 def test_a_verdict_is_a_document(verdicts: dict[str, calibrating.Verdict]):

@@ -12,16 +12,20 @@ from types import ModuleType, SimpleNamespace
 from typing import get_args
 
 import msgspec
+import numpy as np
 import pytest
 
 from coursekit import cost, profiles
 from coursekit.cost import Unit
-from coursekit.errors import GraderError
+from coursekit.errors import GraderError, UnreadableWork
 from coursekit.examination.asking import Bench, Targets
 from coursekit.measure import _asked_for
 from coursekit.measure.cycles import Breakdown, Cycles, breakdown, price
 from coursekit.measure.documents import Step, Work
+from coursekit.measure.inside.counting import declared_shapes
 from coursekit.measure.inside.cycles import work
+from coursekit.measure.inside.graph import read
+from coursekit.measure.inside.work import steps
 from coursekit.records import Artifact, Band, Collected, Finished, Measurement, Target
 
 BOARD = profiles.load("nucleo-l4r5zi")
@@ -102,6 +106,23 @@ def test_numbers_of_a_type_that_was_not_measured_are_other_work():
 def test_the_work_of_a_custom_operator_is_not_guessed():
     found = work(models.custom())
     assert (found.steps, found.refusal) == ((), "The work of custom operators cannot be counted: FlexErf.")
+
+
+def test_a_damaged_file_has_work_or_one_sentence_and_nothing_else():
+    found = {"work": 0, "sentence": 0}
+    random = np.random.default_rng(7)
+    for whole in (models.convolution(8, 4), models.dense(16, 16)):
+        for _ in range(300):
+            mutant = bytearray(whole)
+            for place in random.integers(0, len(mutant), random.integers(1, 6)):
+                mutant[place] = random.integers(0, 256)
+            try:
+                graph = read(bytes(mutant))
+                steps(graph, declared_shapes(graph))
+                found["work"] += 1
+            except UnreadableWork:
+                found["sentence"] += 1
+    assert min(found.values()) > 50
 
 
 # --- Prices ----------------------------------------------------------------------------------------------------------
