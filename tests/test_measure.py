@@ -79,13 +79,13 @@ def test_figures_are_exact_and_name_their_unit_and_engine(dense: dict[str, Measu
     assert dense["file_bytes"] == Measurement(
         metric="file_bytes", value=len(models.dense(4, 3)), unit="bytes", engine="flatbuffer"
     )
-    assert {figure.status for figure in dense.values()} == {"exact"}
+    assert {figure.status for figure in dense.values() if figure.engine != "cycles"} == {"exact"}
     assert all(figure.unit == "bytes" for metric, figure in dense.items() if metric.endswith("_bytes"))
 
 
 def test_only_figures_that_depend_on_the_board_name_the_profile(dense: dict[str, Measurement]):
     on_board = {metric for metric, figure in dense.items() if figure.profile == "nano33-ble-sense"}
-    assert on_board == set(NANO.engines)
+    assert on_board == {metric for metric, engine in NANO.engines.items() if engine in measure.engines()}
 
 
 def test_a_convolution_counts_every_output_times_every_weight_of_a_channel():

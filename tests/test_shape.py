@@ -14,11 +14,14 @@ PACKAGE = Path(coursekit.__file__).parent
 # From the ground up. A room imports from floors below its own, never from its own floor or above.
 FLOORS = (
     ("words", {"records", "errors", "decoding", "plainfile"}),
-    ("pure", {"specs", "notebook", "scoring", "report", "profiles", "wire", "cellgrades", "assertions", "figures"}),
+    (
+        "pure",
+        {"specs", "notebook", "scoring", "report", "profiles", "wire", "cellgrades", "assertions", "figures", "cost"},
+    ),
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),
     ("one submission", {"grading", "examination"}),
     ("plans", {"planning"}),
-    ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor"}),
+    ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating"}),
     ("proofs", {"proving"}),
     ("shows", {"demo"}),
     ("doors", {"cli", "pytest_plugin", "magics"}),
@@ -27,7 +30,7 @@ FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in ro
 
 # What the ground rooms may know of each other, and a pure room that two others stand on.
 NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions")}
-NEIGHBOURS |= {("report", "figures"), ("scoring", "figures")}
+NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 
 OUTSIDE = {
     "nbgrader": {"gradebook"},

@@ -103,6 +103,12 @@ def test_the_name_is_the_folders_name():
     )
 
 
+def test_a_ratio_of_latencies_needs_a_baseline():
+    text = WHOLE.replace("metric: accuracy_drop_points, data: hidden", "metric: latency_ratio, profile: nano33")
+    text = text.replace("baseline: {path: out/model.tflite}\n", "")
+    assert "target 'drop': latency_ratio needs a baseline." in refusal(read, text)
+
+
 def test_a_target_without_an_artifact_has_nothing_to_measure():
     text = WHOLE.replace("artifact: {path: model_int8.tflite}\nbaseline: {path: out/model.tflite}\n", "")
     assert "target 'size' measures the artifact, and none is declared." in refusal(read, text)

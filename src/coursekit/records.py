@@ -18,7 +18,8 @@ Outcome = Literal["passed", "failed", "blocked", "broken"]
 
 Unscored = Literal["unscored"]
 SandboxName = Literal["bwrap", "none"]
-Status = Literal["exact", "measured", "calibrated", "scaled", "datasheet"]
+Status = Literal["exact", "measured", "calibrated", "scaled", "datasheet", "uncalibrated"]
+"""How a figure is known. An uncalibrated one is shown and never graded."""
 
 SCORE_SCHEMA = "coursekit/score/v1"
 

@@ -17,7 +17,7 @@ from coursekit.records import Artifact, Assignment, Band, Case, Course, GradedCe
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SLUG_FIX = "use letters, digits, '-' and '_' only, and begin with a letter or a digit."
-_COMPARED = {"accuracy_drop_points", "file_ratio"}
+_COMPARED = {"accuracy_drop_points", "file_ratio", "latency_ratio"}
 """Metrics that set the artifact against the student's own baseline."""
 _LABELLED = {"accuracy", "accuracy_drop_points"}
 """Metrics that need inputs with known answers."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @printing.sandbox_option
 @printing.json_option
 def measure(model: Path, names: tuple[str, ...], sandbox: SandboxName, as_json: bool) -> None:
-    """Measure a model file: bytes, operators, arena.
+    """Measure a model file: bytes, operators, arena, latency.
 
     The file is opened in a sandbox, since a model is hostile input. Figures are the same on every machine.
     """
@@ -66,6 +66,46 @@ def show_profile(name: str, as_json: bool) -> None:
         printing.document("profile", profile=board)
     else:
         printing.show(figure_table(board))
+
+
+@profiles.command("verify")
+@printing.json_option
+def verify_profiles(as_json: bool) -> None:
+    """Hold every board's published error to its measurements.
+
+    Refits each board without one model, then without one family of models, and predicts what was left out. Leaves with
+    1 if a published band is narrower than the error, or a price is not what the measurements give.
+    """
+    from coursekit import calibrating  # noqa: PLC0415 - help must come at once
+    from coursekit.cli.tables import verdict_table  # noqa: PLC0415
+
+    found = calibrating.verify()
+    well = all(each.holds for each in found)
+    if as_json:
+        printing.document("verdicts", well=well, verdicts=found)
+    else:
+        printing.show(verdict_table(found))
+    if not well:
+        raise click.exceptions.Exit(1)
+
+
+@profiles.command("fit")
+@click.argument("name")
+@click.option("--dry-run/--write", default=True, show_default=True, help="Only show the change, or write it.")
+@printing.json_option
+def fit_profile(name: str, dry_run: bool, as_json: bool) -> None:
+    """Fit one board's prices to its measurements again."""
+    from coursekit import calibrating  # noqa: PLC0415 - help must come at once
+    from coursekit import profiles as boards  # noqa: PLC0415
+    from coursekit.cli.tables import change_table  # noqa: PLC0415
+
+    change = calibrating.fit(name)
+    if not dry_run:
+        calibrating.write(change, boards.path(name))
+    if as_json:
+        printing.document("fit", written=not dry_run, change=change)
+    else:
+        printing.show(change_table(change, written=not dry_run))
 
 
 @click.command()

@@ -15,6 +15,7 @@ from coursekit.records import Measurement, Proof
 from coursekit.report.phrases import clean, measured
 
 if TYPE_CHECKING:
+    from coursekit.calibrating import Change, Verdict
     from coursekit.doctor import Diagnosis
     from coursekit.profiles import Profile
 
@@ -64,12 +65,13 @@ def measurement_table(found: Sequence[Measurement]) -> RenderableType:
 
 def profile_table(boards: Sequence[Profile]) -> RenderableType:
     """One line per board; `profiles show NAME` has the rest."""
-    table = _table("Profile", "Runtime", "RAM", "Flash", "Clock", "Status")
+    table = _table("Profile", "Runtime", "RAM", "Flash", "Clock", "Status", "Band")
     table.columns[0].no_wrap = True
     for each in boards:
         ram, flash = f"{each.ram_bytes // 1024:,} KiB", f"{each.flash_bytes // 1024:,} KiB"
         runtime = f"{each.runtime} {each.runtime_version}".strip()
-        _add(table, each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status)
+        band = f"±{_percent(each.cost.band)}" if each.cost else ""
+        _add(table, each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status, band)
     return table
 
 
@@ -88,6 +90,36 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def verdict_table(found: Sequence[Verdict]) -> RenderableType:
+    """One line per board with prices: its error on models left out of the fit, beside the band that it publishes."""
+    table = _table("Profile", "Status", "Models", "Families", "File out", "Family out", "Worst", "Inside", "Band", "")
+    table.columns[0].no_wrap = True
+    for each in found:
+        told = _mark(each.holds, "holds", "does not hold")
+        for problem in each.problems:
+            told.append(f"\n{clean(problem)}", style="red")
+        errors = (each.file_error, each.family_error, each.largest_error, each.inside)
+        counts = (str(each.rows or ""), str(each.families or ""))
+        _add(table, each.profile, each.status, *counts, *map(_percent, errors), f"±{_percent(each.band)}", told)
+    return table
+
+
+def change_table(change: Change, *, written: bool) -> RenderableType:
+    """What a refit changes, price by price, and the errors that it then has."""
+    done = "written" if written else "not written"
+    table = _table("Price", "Before", "After", title=f"{change.profile}: {len(change.moved)} prices change ({done})")
+    for unit, (before, after) in change.moved.items():
+        _add(table, unit, f"{before / 1000:g}", f"{after / 1000:g}")
+    for field in ("file_error", "family_error", "inside", "band"):
+        stated = _percent(getattr(change.before, field)) if change.before else ""
+        _add(table, field, stated, _percent(getattr(change.after, field)))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.3g} %"
 
 
 def diagnosis_tables(found: Diagnosis) -> list[RenderableType]:

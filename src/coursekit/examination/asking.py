@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from coursekit import measure as measuring
 from coursekit import notebook, profiles, wire
 from coursekit.errors import GraderError, StudentError
 from coursekit.examination.attempt import Attempt
+from coursekit.figures import figure
 from coursekit.profiles import Profile
 from coursekit.records import Artifact, Collected, Measurement, RunInside, Target
 
@@ -210,6 +213,7 @@ class Targets:
             "accuracy": self._accuracy,
             "accuracy_drop_points": self._accuracy_drop,
             "file_ratio": self._file_ratio,
+            "latency_ratio": self._latency_ratio,
         }
         if target.metric in computed:
             return computed[target.metric](target)
@@ -238,6 +242,21 @@ class Targets:
     def _file_ratio(self, _: Target) -> Measurement:
         value = round(len(self.model().data) / len(self.baseline().data), 6)
         return Measurement(metric="file_ratio", value=value, unit="", engine="flatbuffer")
+
+    def _latency_ratio(self, target: Target) -> Measurement:
+        """Both models on one profile: what is wrong with its prices is wrong for both, and mostly cancels."""
+        after = self.model().measure("latency_ms", target.profile)
+        before = self.baseline().measure("latency_ms", target.profile)
+        value = round(_number(after) / _number(before), 6)
+        note = f"{figure(_number(after))} ms against {figure(_number(before))} ms of '{self.baseline().path}'"
+        return msgspec.structs.replace(after, metric="latency_ratio", value=value, unit="", note=note)
+
+
+def _number(found: Measurement) -> float:
+    """The value of a figure that is a time. Raises GraderError if it is none, or nothing."""
+    if isinstance(found.value, str) or found.value <= 0:
+        raise GraderError(f"{found.metric} on {found.profile} is {found.value}, and no ratio can be drawn from it.")
+    return float(found.value)
 
 
 def expected(spec: Any) -> str:

@@ -64,7 +64,8 @@ def measure(
 
     With `metrics`, exactly these in this order, or the error that says why one cannot be had: `UnreadableWork` if the
     model is the reason, `ToolError` if a package is missing, `SpecError` if nothing gives such a figure. Without,
-    everything that any engine can say; a figure that cannot be had has the value `unknown` and a note that says why.
+    everything that any engine can say; a figure that cannot be had has the value `unknown` and a note that says why. A
+    figure that is asked for must be one that can be graded: an `uncalibrated` one is refused with its note.
     """
     _refuse_other_files(model)
     if metrics is None:
@@ -133,5 +134,7 @@ def _asked_for(metric: str, found: dict[str, Measurement], profile: Profile | No
         what = f"profile '{profile.name}' has no {metric}." if profile else f"{metric} needs a profile."
         raise SpecError(what, fix="name a profile of a board that has it.")
     if found[metric].value == UNKNOWN:
+        raise UnreadableWork(found[metric].note)
+    if found[metric].status == "uncalibrated":
         raise UnreadableWork(found[metric].note)
     return found[metric]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from coursekit.cost import Unit
 from coursekit.records import Record
 
 MODEL_FILE = "model.tflite"
@@ -67,3 +68,22 @@ class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):
     """The file can be read and the runtime cannot run it."""
 
     reason: str
+
+
+class Step(Record, frozen=True, kw_only=True):
+    """One operator and its work."""
+
+    operator: str
+    name: str
+    """The name of the tensor that it makes, which is where converters leave the layer's."""
+    work: dict[Unit, Count]
+
+
+class Work(Record, frozen=True, kw_only=True, tag="work"):
+    """What a model has to do, in the order in which it does it."""
+
+    steps: tuple[Step, ...] = ()
+    largest_bytes: Count = 0
+    note: str = ""
+    refusal: str = ""
+    """Why its work cannot be counted; empty if it can."""

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import get_args
 
+from coursekit.cost import Cost, Power, Unit
 from coursekit.decoding import decode_yaml, near
 from coursekit.errors import SpecError
 from coursekit.records import Record, Status
 
-__all__ = ["Profile", "Reserve", "load", "names", "sha256"]
+__all__ = ["Profile", "Reserve", "load", "names", "path", "sha256"]
 
 _NEED_SOURCES = (
     "board",
@@ -33,6 +35,9 @@ _NEED_SOURCES = (
     "status",
 )
 """Every fact of a profile that a reader may ask the origin of: all fields but its name and its title."""
+
+_MAY_HAVE = ("cost", "power")
+"""Facts that not every board has; a profile that states one says where it is from."""
 
 
 class Reserve(Record, frozen=True, kw_only=True):
@@ -63,6 +68,10 @@ class Profile(Record, frozen=True, kw_only=True):
     """Metric -> engine, for the metrics that depend on the board or its runtime."""
     status: Status
     """How times are known on this board. Memory is counted, and exact whatever stands here."""
+    cost: Cost | None = None
+    """What work costs here, for the engine `cycles`."""
+    power: Power | None = None
+    """What the board draws while it computes."""
     sources: dict[str, str]
     """Field -> where it was read, and when."""
 
@@ -83,6 +92,14 @@ def load(name: str, folders: Sequence[Path] = ()) -> Profile:
 def sha256(name: str, folders: Sequence[Path] = ()) -> str:
     """Give the hash of the profile's file, which stands in a score for the profile's version."""
     return hashlib.sha256(_find(name, folders).read_bytes()).hexdigest()
+
+
+def path(name: str, folders: Sequence[Path] = ()) -> Path:
+    """Give the path of a profile's file, for those who change it. Raises `SpecError` if it lies in an archive."""
+    file = _find(name, folders)
+    if not isinstance(file, Path):
+        raise SpecError(f"profile '{name}' lies in an archive and cannot be changed.")
+    return file
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Traversable]:
@@ -108,6 +125,7 @@ def _find(name: str, folders: Sequence[Path]) -> Traversable:
 
 def _check(profile: Profile, where: str) -> None:
     """Refuse a profile whose figures cannot be meant or have no source."""
+    _check_cost(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
     figures = {"clock_hz": profile.clock_hz, "flash_bytes": profile.flash_bytes, "ram_bytes": profile.ram_bytes}
@@ -120,10 +138,25 @@ def _check(profile: Profile, where: str) -> None:
     ):
         if not 0 <= kept < whole:
             raise SpecError(f"reserve.{field} must be between zero and {field}.", where=where)
+    stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) is not None)]
     for field in profile.sources:
-        if field not in _NEED_SOURCES:
-            raise SpecError(f"sources: there is no field '{field}'.", where=where, fix=near(field, _NEED_SOURCES))
-    for field in _NEED_SOURCES:
+        if field not in stated:
+            raise SpecError(f"sources: there is no field '{field}'.", where=where, fix=near(field, stated))
+    for field in stated:
         if not profile.sources.get(field, "").strip():
             fix = f"say in sources.{field} where it was read, and when."
             raise SpecError(f"{field} has no source.", where=where, fix=fix)
+
+
+def _check_cost(profile: Profile, where: str) -> None:
+    """Refuse prices by which some work would be free, and bands that say nothing."""
+    if profile.cost:
+        missing = [unit for unit in get_args(Unit) if profile.cost.milli_cycles.get(unit, 0) <= 0]
+        if missing:
+            fix = "give every unit a price above zero; `coursekit profiles fit` does."
+            raise SpecError(f"cost.milli_cycles has no price for {', '.join(missing)}.", where=where, fix=fix)
+    for field, stated in (("cost", profile.cost), ("power", profile.power)):
+        if stated and not 0 < stated.band < 1:
+            raise SpecError(f"{field}.band must be between zero and one.", where=where)
+    if profile.power and profile.power.active_uw <= 0:
+        raise SpecError("power.active_uw must be more than zero.", where=where)

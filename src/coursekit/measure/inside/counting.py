@@ -62,13 +62,14 @@ def macs(graph: Graph, shapes: Shapes) -> int:
     They are those of CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV and BATCH_MATMUL; weights that are
     zero count as all others do, and so does padding.
     """
-    total = sum(_operator_macs(operator, shapes) for operator in graph.main.operators)
+    total = sum(operator_macs(operator, shapes) for operator in graph.main.operators)
     if total > MAX_COUNT:
         raise UnreadableWork("Your model is damaged: its tensors are larger than any memory.")
     return total
 
 
-def _operator_macs(operator: Operator, shapes: Shapes) -> int:
+def operator_macs(operator: Operator, shapes: Shapes) -> int:
+    """Count the multiply-accumulates of one operator, dense; none for an operator that has none."""
     name = operator.name
     if name == "BATCH_MATMUL":
         left, output = _shape(operator.inputs, 0, shapes), _shape(operator.outputs, 0, shapes)

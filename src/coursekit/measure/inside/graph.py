@@ -44,6 +44,8 @@ class Operator(Struct, frozen=True, kw_only=True):
     outputs: tuple[int, ...]
     adj_x: bool = False
     """BATCH_MATMUL only: the first operand is transposed."""
+    window: int = 1
+    """MAX_POOL_2D and AVERAGE_POOL_2D only: how many values one output is drawn from."""
 
 
 class Subgraph(Struct, frozen=True, kw_only=True):
@@ -143,11 +145,17 @@ def _operator(entry: Any, names: list[str]) -> Operator:
         options = schema.BatchMatMulOptions()
         options.Init(table.Bytes, table.Pos)
         adj_x = options.AdjX()
+    window = 1
+    if name in {"MAX_POOL_2D", "AVERAGE_POOL_2D"} and (table := entry.BuiltinOptions()) is not None:
+        pool = schema.Pool2DOptions()
+        pool.Init(table.Bytes, table.Pos)
+        window = max(pool.FilterHeight(), 1) * max(pool.FilterWidth(), 1)
     return Operator(
         name=name,
         inputs=_numbers(entry.InputsAsNumpy(), entry.InputsLength()),
         outputs=_numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
         adj_x=adj_x,
+        window=window,
     )
 
 
