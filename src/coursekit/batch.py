@@ -123,5 +123,4 @@ def _with_nbgraders_penalty(book: gradebook.Gradebook, score: Score, graded: gra
         return score
     penalty = scoring.total(book.late_penalty(score.student, score.assignment).values())
     grade = scoring.lateness(None, graded.submitted_at, None, score.earned)
-    earned = max(0.0, scoring.total((score.earned, -penalty)))
-    return msgspec.structs.replace(score, grade=msgspec.structs.replace(grade, penalty=penalty, earned=earned))
+    return msgspec.structs.replace(score, grade=scoring.penalized(grade, score.earned, penalty))

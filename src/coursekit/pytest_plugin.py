@@ -176,10 +176,6 @@ class Examiner:
         out = Path(self.task.out)
         if self.attempt.executed is not None:
             (out / "executed.ipynb").write_text(json.dumps(self.attempt.executed, indent=1))
-        for path, data in self.attempt.artifacts.items():
-            kept = out / "artifacts" / Path(path).name
-            kept.parent.mkdir(exist_ok=True)
-            kept.write_bytes(data)
         examination = Examination(run=self.attempt.run, checks=tuple(self.checks.values()), broken=self.broken)
         (out / "examination.json").write_bytes(msgspec.json.format(msgspec.json.encode(examination)))
 

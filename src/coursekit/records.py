@@ -338,7 +338,7 @@ class Task(Record, frozen=True, kw_only=True):
     seed: str
     sandbox: SandboxName
     out: str
-    """Folder for `examination.json`, the executed notebook and the kept artifacts."""
+    """Folder for `examination.json` and the executed notebook."""
 
 
 class Examination(Record, frozen=True, kw_only=True):
@@ -346,7 +346,6 @@ class Examination(Record, frozen=True, kw_only=True):
 
     run: Run
     checks: tuple[Check, ...]
-    withheld: int = 0
     broken: str = ""
     """Why the machine or the grader could not do its work; empty when it could."""
 

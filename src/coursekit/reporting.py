@@ -50,10 +50,7 @@ def _marked(
     final = scoring.with_marks(score, marks, late)
     if plain and final.earned != "unscored" and final.grade is not None:
         penalty = scoring.total(book.late_penalty(score.student, score.assignment).values())
-        earned = max(0.0, scoring.total((final.earned, -penalty)))
-        return msgspec.structs.replace(
-            final, grade=msgspec.structs.replace(final.grade, penalty=penalty, earned=earned)
-        )
+        return msgspec.structs.replace(final, grade=scoring.penalized(final.grade, final.earned, penalty))
     if final.grade is not None and final.grade.penalty != "unscored":
         book.penalize(score.student, score.assignment, final.grade.penalty)
     return final

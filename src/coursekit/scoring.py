@@ -241,6 +241,11 @@ def lateness(
     )
 
 
+def penalized(grade: Grade, points: float, penalty: float) -> Grade:
+    """Give the grade with a penalty that somebody else worked out, as nbgrader's own plugins do; never below zero."""
+    return msgspec.structs.replace(grade, penalty=penalty, earned=max(0.0, total((points, -penalty))))
+
+
 def _days_begun(until: datetime | None, submitted_at: datetime | None) -> int:
     if until is None or submitted_at is None:
         return 0
