@@ -14,7 +14,7 @@ help:  ## what there is
 demo: $(READY) sandbox  ## grade a made-up class of six and show the results
 	@$(BIN)/coursekit demo
 
-test: $(READY) sandbox postgresql  ## every test; under ten minutes on two cores
+test: $(READY) sandbox postgresql sshd  ## every test; under ten minutes on two cores
 	@$(BIN)/python -m pytest -m "not box" -q
 	@$(BIN)/python -m pytest -m box -q -n 2 --dist loadfile --durations=10
 
@@ -47,9 +47,13 @@ sandbox:
 postgresql:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh .ci/install postgresql initdb
 
+.PHONY: sshd
+sshd:
+	@test -x /usr/sbin/sshd || command -v sshd >/dev/null || sh .ci/install openssh-server /usr/sbin/sshd
+
 lock:  ## pin every dependency again, with hashes and without addresses
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
-	@$(VENV)/lock/bin/uv pip compile pyproject.toml --extra grade --extra kernel --extra tflm --group dev --universal \
+	@$(VENV)/lock/bin/uv pip compile pyproject.toml --extra grade --extra kernel --extra tflm --extra vela --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		--prerelease if-necessary-or-explicit --quiet --output-file requirements.lock
 

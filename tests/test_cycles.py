@@ -20,7 +20,7 @@ from coursekit.cost import Unit
 from coursekit.errors import GraderError, UnreadableWork
 from coursekit.examination.asking import Bench, Targets
 from coursekit.measure import _asked_for
-from coursekit.measure.cycles import Breakdown, Cycles, breakdown, price
+from coursekit.measure.cycles import Cycles, price
 from coursekit.measure.documents import Step, Work
 from coursekit.measure.inside.counting import declared_shapes
 from coursekit.measure.inside.cycles import work
@@ -130,22 +130,23 @@ def test_a_damaged_file_has_work_or_one_sentence_and_nothing_else():
 
 def test_a_price_is_a_sum_of_products_rounded_once():
     stated = costs(milli_cycles={**PRICES, "point_macs": 1_400, "steps": 100})
-    found = price(one(point_macs=3, steps=1), "mine", stated, 1_000_000)
-    assert (found.cycles, found.microseconds) == (4, 4)  # 4.2 + 0.1
+    found = price(one(point_macs=3, steps=1), "mine", stated, 1_000_000, "calibrated")
+    assert (found.cycles, found.nanoseconds) == (4, 4300)  # 4.2 + 0.1
     assert found.parts[0].per_mille == 1000
 
 
 def test_traffic_costs_only_where_it_leaves_the_fast_memory():
     found = one(traffic_bytes=500)
-    assert price(found, "mine", costs(), 1_000_000).cycles == 0
-    assert price(found, "mine", costs(fast_bytes=1_250), 1_000_000).cycles == 0
-    far = price(found, "mine", costs(fast_bytes=1_249), 1_000_000)
-    assert (far.cycles, far.outside) == (500_000, True)
+    assert price(found, "mine", costs(), 1_000_000, "calibrated").cycles == 0
+    assert price(found, "mine", costs(fast_bytes=1_250), 1_000_000, "calibrated").cycles == 0
+    far = price(found, "mine", costs(fast_bytes=1_249), 1_000_000, "calibrated")
+    assert far.cycles == 500_000
+    assert "fast memory" in far.note
 
 
 def test_work_without_calibration_is_counted_and_named():
-    found = price(one(point_macs=8, other_macs=2), "mine", costs(calibrated=("point_macs",)), 1_000_000)
-    assert (found.unknown_per_mille, found.unknown_operators) == (200, ("CONV_2D",))
+    found = price(one(point_macs=8, other_macs=2), "mine", costs(calibrated=("point_macs",)), 1_000_000, "calibrated")
+    assert (found.unsupported_per_mille, found.unsupported) == (200, ("CONV_2D",))
 
 
 def test_every_unit_has_a_price_above_zero_on_every_board():
@@ -223,7 +224,7 @@ def test_the_same_model_gives_the_same_bytes():
 
 @pytest.mark.box
 def test_the_breakdown_adds_up_to_the_figure():
-    found: Breakdown = breakdown(models.convolution(16, 8), BOARD, inside)
+    found = Cycles().breakdown(models.convolution(16, 8), BOARD, inside)
     assert sum(part.cycles for part in found.parts) == pytest.approx(found.cycles, abs=len(found.parts))
     assert [part.operator for part in found.parts] == ["CONV_2D"]
 

@@ -277,7 +277,7 @@ def test_a_model_that_does_not_run_there_has_no_arena_and_says_why(model: bytes,
 
 
 def test_a_missing_wheel_is_named_with_the_extra_that_brings_it():
-    box = answering(stdout=b'{"type":"missing","package":"tflite-micro"}')
+    box = answering(stdout=b'{"type":"missing","package":"tflite-micro","extra":"tflm"}')
     with pytest.raises(ToolError, match="tflite-micro is not installed") as caught:
         measure.measure(models.dense(), None, box, ["arena_bytes"])
     assert "coursekit[tflm]" in caught.value.fix
@@ -286,7 +286,9 @@ def test_a_missing_wheel_is_named_with_the_extra_that_brings_it():
 def test_without_the_wheel_the_other_figures_are_still_given():
     def box(arguments: Sequence[str], files: Mapping[str, bytes]) -> Finished:
         if arguments[0].endswith(".tflm"):
-            return Finished(returncode=0, stdout=b'{"type":"missing","package":"tflite-micro"}', stderr=b"")
+            return Finished(
+                returncode=0, stdout=b'{"type":"missing","package":"tflite-micro","extra":"tflm"}', stderr=b""
+            )
         return inside(arguments, files)
 
     found = by_metric(measure.measure(models.dense(), None, box))

@@ -230,6 +230,45 @@ class Measurement(Record, frozen=True, kw_only=True):
     """Half-width of the error band as a share of the value: 0.12 is plus or minus 12 %."""
     status: Status = "exact"
     note: str = ""
+    interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of a figure that was timed."""
+
+
+class Part(Record, frozen=True, kw_only=True):
+    """What one operator takes on a board."""
+
+    operator: str
+    name: str
+    """The tensor that it makes, which is where converters leave the layer's name."""
+    nanoseconds: int
+    per_mille: int
+    """Its share of the whole model's time."""
+    cycles: int | None = None
+    bound: str = ""
+    """What its time goes into, where the engine can say: arithmetic, memory, overhead."""
+    calibrated: bool = True
+    """False if more than half of its time has prices that no measurement supports."""
+    work: dict[str, int] = {}
+    """What it does: multiply-accumulates, values, bytes, by kind."""
+
+
+class Breakdown(Record, frozen=True, kw_only=True):
+    """What a model takes on one board, operator by operator, in the order in which they run."""
+
+    profile: str
+    engine: str
+    parts: tuple[Part, ...]
+    nanoseconds: int
+    cycles: int | None = None
+    band: float = 0.0
+    status: Status = "exact"
+    note: str = ""
+    refusal: str = ""
+    """Why it cannot be said; then there are no parts."""
+    unsupported_per_mille: int = 0
+    """The share of the time whose price no measurement supports."""
+    unsupported: tuple[str, ...] = ()
+    """The operators that it comes from, the dearest first."""
 
 
 class Check(Record, frozen=True, kw_only=True):

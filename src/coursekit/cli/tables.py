@@ -68,11 +68,15 @@ def profile_table(boards: Sequence[Profile]) -> RenderableType:
     table = _table("Profile", "Runtime", "RAM", "Flash", "Clock", "Status", "Band")
     table.columns[0].no_wrap = True
     for each in boards:
-        ram, flash = f"{each.ram_bytes // 1024:,} KiB", f"{each.flash_bytes // 1024:,} KiB"
         runtime = f"{each.runtime} {each.runtime_version}".strip()
-        band = f"±{_percent(each.cost.band)}" if each.cost else ""
-        _add(table, each.name, runtime, ram, flash, f"{each.clock_hz / 1e6:g} MHz", each.status, band)
+        clock = f"{each.clock_hz / 1e6:g} MHz" if each.clock_hz else ""
+        band = f"±{_percent(each.band)}" if each.band else ""
+        _add(table, each.name, runtime, _kib(each.ram_bytes), _kib(each.flash_bytes), clock, each.status, band)
     return table
+
+
+def _kib(size: int | None) -> str:
+    return f"{size // 1024:,} KiB" if size else ""
 
 
 def figure_table(board: Profile) -> RenderableType:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from coursekit.errors import SpecError, ToolError, UnreadableWork
-from coursekit.records import Measurement, RunInside
+from coursekit.measure.asking import UNKNOWN
+from coursekit.records import Breakdown, Measurement, RunInside
 
 if TYPE_CHECKING:  # the programs in the box import this package too, and need neither
     import numpy as np
@@ -20,10 +21,7 @@ if TYPE_CHECKING:  # the programs in the box import this package too, and need n
 
     from coursekit.profiles import Profile
 
-__all__ = ["UNKNOWN", "Engine", "engines", "measure", "predict"]
-
-UNKNOWN = "unknown"
-"""The value of a figure that cannot be had; its note says why."""
+__all__ = ["UNKNOWN", "Comparing", "Engine", "Explaining", "breakdown", "compare", "engines", "measure", "predict"]
 
 _BEGINNINGS = {
     b"PK": ("a .keras or .zip file", "convert it with tf.lite.TFLiteConverter."),
@@ -43,6 +41,25 @@ class Engine(Protocol):
 
         Raises `UnreadableWork` with a sentence for the student if the model cannot be read, and `ToolError` if a
         package or program that the engine needs is missing.
+        """
+
+
+@runtime_checkable
+class Explaining(Engine, Protocol):
+    """An engine that can say which operator takes how much of its `latency_ms`."""
+
+    def breakdown(self, model: bytes, profile: Profile | None, inside: RunInside) -> Breakdown | None:
+        """Give what each operator takes on the profile; None if this engine has no latency there."""
+
+
+@runtime_checkable
+class Comparing(Engine, Protocol):
+    """An engine that times two models against each other, and cannot say what one takes."""
+
+    def compare(self, model: bytes, reference: bytes, profile: Profile, inside: RunInside) -> Measurement:
+        """Give `latency_ratio`, the model's time by the reference's, with its interval.
+
+        Raises `MachineError` where the machine cannot time anything now, which is nobody's fault but the machine's.
         """
 
 
@@ -74,6 +91,24 @@ def measure(
     for engine in _needed(metrics, profile):
         found |= {figure.metric: figure for figure in engine.measure(model, profile, inside)}
     return tuple(_asked_for(metric, found, profile) for metric in metrics)
+
+
+def breakdown(model: bytes, profile: Profile, inside: RunInside) -> Breakdown | None:
+    """Give what each operator of a model takes on a board, from the engine that gives its latency there.
+
+    None where the board has no latency, or one that is known only as a whole. Raises `UnreadableWork` as `measure`.
+    """
+    _refuse_other_files(model)
+    engine = engines().get(profile.engines.get("latency_ms", ""))
+    return engine.breakdown(model, profile, inside) if isinstance(engine, Explaining) else None
+
+
+def compare(model: bytes, reference: bytes, profile: Profile, inside: RunInside) -> Measurement | None:
+    """Give the model's time by the reference's as timed on the profile's machine; None if nothing is timed there."""
+    _refuse_other_files(model)
+    _refuse_other_files(reference)
+    engine = engines().get(profile.engines.get("latency_ratio", ""))
+    return engine.compare(model, reference, profile, inside) if isinstance(engine, Comparing) else None
 
 
 def predict(model: bytes, x: npt.NDArray[Any], inside: RunInside) -> npt.NDArray[np.float32]:

@@ -15,6 +15,9 @@ from coursekit.errors import ToolError, UnreadableWork
 from coursekit.measure.documents import MODEL_FILE, Missing, Problem
 from coursekit.records import RunInside
 
+UNKNOWN = "unknown"
+"""The value of a figure that cannot be had; its note says why."""
+
 _CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """The signals by which a native library ends when its input breaks it."""
 
@@ -55,7 +58,9 @@ def decode(printed: bytes, answers: Any, reader: str) -> Any:
         raise UnreadableWork(clean(document.what, 400), fix=clean(document.fix, 400))
     if isinstance(document, Missing):
         package = clean(document.package)
-        raise ToolError(f"the Python package {package} is not installed.", fix="pip install 'coursekit[tflm]'")
+        raise ToolError(
+            f"the Python package {package} is not installed.", fix=f"pip install 'coursekit[{clean(document.extra)}]'"
+        )
     return document
 
 
@@ -68,3 +73,8 @@ def clean(text: str, most: int = 200) -> str:
 def by(*sizes: int) -> str:
     """Write a shape as people do: 1x8x8x1; a single number has the shape `scalar`."""
     return "x".join(str(size) for size in sizes) or "scalar"
+
+
+def rounded(value: int, by: int) -> int:
+    """Divide to the nearest whole number, halves up; nothing divided by nothing is nothing."""
+    return (2 * value + by) // (2 * by) if by else 0

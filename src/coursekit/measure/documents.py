@@ -29,6 +29,8 @@ class Missing(Record, frozen=True, kw_only=True, tag="missing"):
     """A Python package that this measurement needs is not installed."""
 
     package: str
+    extra: str
+    """The extra of coursekit that brings it."""
 
 
 class Anatomy(Record, frozen=True, kw_only=True, tag="anatomy"):

@@ -18,8 +18,8 @@ class Flatbuffer:
     """Counts bytes, weights, operators, multiply-accumulates and types; every figure is exact.
 
     Units: bytes, parameters, operators, MACs, channels, tensors; types are words. `macs` counts one inference of
-    one input, dense. `flash_free_bytes`, only with a profile, is its flash less its reserve less the file, and below
-    zero if the model does not fit. Raises `UnreadableWork` for a file that is no model.
+    one input, dense. `flash_free_bytes`, only on a board with flash, is that flash less its reserve less the file, and
+    below zero if the model does not fit. Raises `UnreadableWork` for a file that is no model.
     """
 
     name = "flatbuffer"
@@ -53,7 +53,7 @@ class Flatbuffer:
             self._figure("float_tensors", found.float_tensors, "tensors"),
             self._figure("custom_operators", _words(found.custom_operators), ""),
         ]
-        if profile:
+        if profile and profile.flash_bytes and profile.reserve:
             free = profile.flash_bytes - profile.reserve.flash_bytes - len(model)
             figures.append(self._figure("flash_free_bytes", free, "bytes", profile=profile.name))
         return tuple(figures)

@@ -9,7 +9,7 @@ an application can pass is up to a few dozen bytes larger, for alignment.
 
 from __future__ import annotations
 
-from coursekit.measure.asking import ask, clean, decode
+from coursekit.measure.asking import UNKNOWN, ask, clean, decode
 from coursekit.measure.documents import Arena, CannotRun
 from coursekit.profiles import Profile
 from coursekit.records import Measurement, RunInside
@@ -34,13 +34,12 @@ class TFLM:
             return ()
         found: Arena | CannotRun = decode(ask(inside, "tflm", _READER, model), Arena | CannotRun, _READER)
         note = ""
-        values: tuple[int | str, ...]
+        values: list[int | str]
         if isinstance(found, CannotRun):
             note = f"{_READER} cannot run this model: {clean(found.reason, 400)}."
-            values = ("no", "unknown", "unknown", "unknown", "unknown")
+            values = ["no", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN]
         else:
-            free = profile.ram_bytes - profile.reserve.ram_bytes - found.total if profile else "unknown"
-            values = ("yes", found.total, found.head, found.tail, free)
+            values = ["yes", found.total, found.head, found.tail, _room(profile) - found.total]
         return tuple(
             Measurement(
                 metric=metric,
@@ -51,5 +50,12 @@ class TFLM:
                 note=note,
             )
             for metric, value in zip(self.metrics, values, strict=True)
-            if profile or metric != "ram_free_bytes"
+            if metric != "ram_free_bytes" or _room(profile)
         )
+
+
+def _room(profile: Profile | None) -> int:
+    """Give the memory that a model can have; 0 without a board, or on one that states none."""
+    if profile is None or profile.ram_bytes is None or profile.reserve is None:
+        return 0
+    return profile.ram_bytes - profile.reserve.ram_bytes

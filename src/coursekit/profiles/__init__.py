@@ -16,35 +16,18 @@ from typing import get_args
 from coursekit.cost import Cost, Power, Unit
 from coursekit.decoding import decode_yaml, near
 from coursekit.errors import SpecError
+from coursekit.profiles.facts import EdgeTPU, Reserve, Roofline, Timing, Vela
 from coursekit.records import Record, Status
 
-__all__ = ["Profile", "Reserve", "load", "names", "path", "sha256"]
+__all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela", "load", "names", "path", "sha256"]
 
-_NEED_SOURCES = (
-    "board",
-    "core",
-    "clock_hz",
-    "flash_bytes",
-    "ram_bytes",
-    "reserve",
-    "runtime",
-    "runtime_version",
-    "memory",
-    "dtypes",
-    "engines",
-    "status",
-)
-"""Every fact of a profile that a reader may ask the origin of: all fields but its name and its title."""
+_NEED_SOURCES = ("board", "core", "runtime", "runtime_version", "memory", "dtypes", "engines", "status")
+"""Every fact that all boards have and a reader may ask the origin of: all fields but the name and the title."""
 
-_MAY_HAVE = ("cost", "power")
+_SIZES = ("clock_hz", "flash_bytes", "ram_bytes")
+_SECTIONS = ("cost", "power", "roofline", "vela", "edgetpu", "timing")
+_MAY_HAVE = (*_SIZES, "reserve", *_SECTIONS, "device")
 """Facts that not every board has; a profile that states one says where it is from."""
-
-
-class Reserve(Record, frozen=True, kw_only=True):
-    """What the application, its stacks and the runtime's code keep for themselves; a model cannot have it."""
-
-    flash_bytes: int
-    ram_bytes: int
 
 
 class Profile(Record, frozen=True, kw_only=True):
@@ -54,10 +37,12 @@ class Profile(Record, frozen=True, kw_only=True):
     title: str
     board: str
     core: str
-    clock_hz: int
-    flash_bytes: int
-    ram_bytes: int
-    reserve: Reserve
+    clock_hz: int | None = None
+    flash_bytes: int | None = None
+    """Memory that keeps the model; None where it is a disk or a card."""
+    ram_bytes: int | None = None
+    reserve: Reserve | None = None
+    """Stated where `flash_bytes` and `ram_bytes` are, on microcontrollers."""
     runtime: str
     runtime_version: str
     memory: str
@@ -72,8 +57,23 @@ class Profile(Record, frozen=True, kw_only=True):
     """What work costs here, for the engine `cycles`."""
     power: Power | None = None
     """What the board draws while it computes."""
+    roofline: Roofline | None = None
+    """The rates that bound it, for the engine `roofline`."""
+    vela: Vela | None = None
+    """The accelerator that Vela compiles for."""
+    edgetpu: EdgeTPU | None = None
+    """What an Edge TPU takes, for the engine `edgetpu`."""
+    timing: Timing | None = None
+    """How models are timed, for the engines `host` and `board`."""
+    device: str = ""
+    """A board that is there, as ssh://USER@HOST:PORT; empty for one that need not be."""
     sources: dict[str, str]
     """Field -> where it was read, and when."""
+
+    @property
+    def band(self) -> float | None:
+        """Half-width of the error band of a time on this board, as a share; None where no time is stated."""
+        return next((each.band for each in (self.cost, self.roofline, self.vela) if each), None)
 
 
 def names(folders: Sequence[Path] = ()) -> list[str]:
@@ -125,20 +125,12 @@ def _find(name: str, folders: Sequence[Path]) -> Traversable:
 
 def _check(profile: Profile, where: str) -> None:
     """Refuse a profile whose figures cannot be meant or have no source."""
+    _check_sizes(profile, where)
     _check_cost(profile, where)
+    _check_bands(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
-    figures = {"clock_hz": profile.clock_hz, "flash_bytes": profile.flash_bytes, "ram_bytes": profile.ram_bytes}
-    for field, figure in figures.items():
-        if figure <= 0:
-            raise SpecError(f"{field} must be more than zero.", where=where)
-    for field, kept, whole in (
-        ("flash_bytes", profile.reserve.flash_bytes, profile.flash_bytes),
-        ("ram_bytes", profile.reserve.ram_bytes, profile.ram_bytes),
-    ):
-        if not 0 <= kept < whole:
-            raise SpecError(f"reserve.{field} must be between zero and {field}.", where=where)
-    stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) is not None)]
+    stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) not in (None, ""))]
     for field in profile.sources:
         if field not in stated:
             raise SpecError(f"sources: there is no field '{field}'.", where=where, fix=near(field, stated))
@@ -148,15 +140,36 @@ def _check(profile: Profile, where: str) -> None:
             raise SpecError(f"{field} has no source.", where=where, fix=fix)
 
 
+def _check_sizes(profile: Profile, where: str) -> None:
+    """Refuse sizes that no board has, and a reserve that leaves nothing."""
+    for field in _SIZES:
+        figure = getattr(profile, field)
+        if figure is not None and figure <= 0:
+            raise SpecError(f"{field} must be more than zero.", where=where)
+    if profile.cost and profile.clock_hz is None:
+        raise SpecError("cost needs clock_hz, since prices are in cycles.", where=where)
+    if profile.reserve is None:
+        return
+    for field in ("flash_bytes", "ram_bytes"):
+        whole, kept = getattr(profile, field), getattr(profile.reserve, field)
+        if whole is None or not 0 <= kept < whole:
+            raise SpecError(f"reserve.{field} must be between zero and {field}.", where=where)
+
+
 def _check_cost(profile: Profile, where: str) -> None:
-    """Refuse prices by which some work would be free, and bands that say nothing."""
+    """Refuse prices by which some work would be free, and power that is none."""
     if profile.cost:
         missing = [unit for unit in get_args(Unit) if profile.cost.milli_cycles.get(unit, 0) <= 0]
         if missing:
             fix = "give every unit a price above zero; `coursekit profiles fit` does."
             raise SpecError(f"cost.milli_cycles has no price for {', '.join(missing)}.", where=where, fix=fix)
-    for field, stated in (("cost", profile.cost), ("power", profile.power)):
-        if stated and not 0 < stated.band < 1:
-            raise SpecError(f"{field}.band must be between zero and one.", where=where)
     if profile.power and profile.power.active_uw <= 0:
         raise SpecError("power.active_uw must be more than zero.", where=where)
+
+
+def _check_bands(profile: Profile, where: str) -> None:
+    """Refuse bands that say nothing."""
+    for field in ("cost", "power", "roofline", "vela"):
+        stated = getattr(profile, field)
+        if stated and not 0 < stated.band < 1:
+            raise SpecError(f"{field}.band must be between zero and one.", where=where)

@@ -32,7 +32,7 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
     try:
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
-        return Missing(package="tflite-micro")
+        return Missing(package="tflite-micro", extra="tflm")
     if lie := _wrong_shape(model, graph):
         return CannotRun(reason=lie)
     said: list[str] = []
