@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 COVERED := $(wildcard src tests assignments autograder benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint prove format lock sandbox clean
+.PHONY: help demo test lint prove format lock sandbox clean bench-repeat
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY) sandbox  ## grade a made-up class of six and show the results
 	@$(BIN)/coursekit demo
@@ -50,6 +50,9 @@ postgresql:
 .PHONY: sshd
 sshd:
 	@test -x /usr/sbin/sshd || command -v sshd >/dev/null || sh .ci/install openssh-server /usr/sbin/sshd
+
+bench-repeat: $(READY) sandbox  ## grade one submission 20 times beside three busy processes: how many scores differ
+	@$(BIN)/python benchmarks/repeat.py
 
 lock:  ## pin every dependency again, with hashes and without addresses
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

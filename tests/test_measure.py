@@ -458,3 +458,22 @@ def test_operators_that_name_what_is_not_there_are_refused():
     )
     with pytest.raises(UnreadableWork, match="damaged"):
         anatomy(model)
+
+
+def test_a_box_that_remembers_is_asked_the_same_question_once():
+    asked = []
+
+    def box(arguments: Sequence[str], files: Mapping[str, bytes]) -> Finished:
+        asked.append((tuple(arguments), dict(files)))
+        return Finished(returncode=0, stdout=str(len(asked)).encode(), stderr=b"")
+
+    remembering = measure.once(box)
+    first = remembering(["a", "b"], {"model.tflite": b"1"})
+    assert remembering(["a", "b"], {"model.tflite": b"1"}) == first
+    for arguments, files in (
+        (["a"], {"model.tflite": b"1"}),
+        (["a", "b"], {"model.tflite": b"2"}),
+        (["a", "b"], {"model.tflite": b"1", "x.npy": b""}),
+    ):
+        assert remembering(arguments, files) != first
+    assert len(asked) == 4

@@ -130,7 +130,7 @@ class Bench:
     """Measures models, each figure once."""
 
     def __init__(self, inside: RunInside, folders: tuple[Path, ...]) -> None:
-        self._inside, self._folders = inside, folders
+        self._inside, self._folders = measuring.once(inside), folders
         self._known: dict[tuple[str, str, str], Measurement] = {}
 
     def profile(self, name: str) -> Profile:

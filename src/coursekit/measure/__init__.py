@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from coursekit.errors import SpecError, ToolError, UnreadableWork
-from coursekit.measure.asking import UNKNOWN
+from coursekit.measure.asking import UNKNOWN, once
 from coursekit.records import Breakdown, Measurement, RunInside
 
 if TYPE_CHECKING:  # the programs in the box import this package too, and need neither
@@ -21,7 +21,18 @@ if TYPE_CHECKING:  # the programs in the box import this package too, and need n
 
     from coursekit.profiles import Profile
 
-__all__ = ["UNKNOWN", "Comparing", "Engine", "Explaining", "breakdown", "compare", "engines", "measure", "predict"]
+__all__ = [
+    "UNKNOWN",
+    "Comparing",
+    "Engine",
+    "Explaining",
+    "breakdown",
+    "compare",
+    "engines",
+    "measure",
+    "once",
+    "predict",
+]
 
 _BEGINNINGS = {
     b"PK": ("a .keras or .zip file", "convert it with tf.lite.TFLiteConverter."),
