@@ -7,19 +7,21 @@ bubblewrap, and jupyter_client.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from coursekit.errors import SandboxError
 from coursekit.records import Finished, Limits, RunInside
 from coursekit.sandbox.box import Box, closing
 from coursekit.sandbox.bwrap import BwrapBox
-from coursekit.sandbox.program import run
+from coursekit.sandbox.program import ENVIRONMENT, Module, run
 from coursekit.sandbox.unboxed import UnboxedBox
+from coursekit.sandbox.warm import Zygote
 
-__all__ = ["Box", "Limits", "open_box", "require", "runner"]
+__all__ = ["Box", "Limits", "Zygote", "kernels", "open_box", "programs", "require", "runner"]
 
 _MODULE_SECONDS = 60.0
+_KERNEL = ("ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "coursekit.sandbox.answer")
+"""What a kernel imports before its first cell."""
 
 
 def open_box(name: str, limits: Limits) -> Box:
@@ -40,12 +42,23 @@ def require(name: str) -> None:
         raise SandboxError(f"/bin/true ended with {how} in a box, so nothing can be run safely here.")
 
 
-def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS) -> RunInside:
-    """A RunInside that makes a fresh box for each run."""
+def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS, zygote: str = "") -> RunInside:
+    """A RunInside that makes a fresh box for each run, warm where there is a zygote."""
 
     def run_module(words: Sequence[str], files: Mapping[str, bytes]) -> Finished:
         with closing(open_box(name, limits)) as box:
             inside = {f"{box.work}/{file}": data for file, data in files.items()}
-            return run(box, [sys.executable, "-I", "-m", *words], inside, seconds=seconds)
+            module = Module(name=words[0], arguments=tuple(words[1:]))
+            return run(box, module, inside, seconds=seconds, zygote=zygote)
 
     return run_module
+
+
+def kernels(preload: Sequence[str]) -> Zygote:
+    """A warm interpreter that becomes kernels: it has imported these modules and IPython's kernel."""
+    return Zygote([*_KERNEL, *preload], ENVIRONMENT)
+
+
+def programs(preload: Sequence[str]) -> Zygote:
+    """A warm interpreter that becomes programs of our own, such as those that open models."""
+    return Zygote(preload, ENVIRONMENT)

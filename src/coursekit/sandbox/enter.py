@@ -1,6 +1,7 @@
 """Step into an empty box, give up every right, and become a program.
 
-Run by path as `python -I -S enter.py`, never imported: it must start in milliseconds and know nothing else of ours.
+Run by path as `python -I -S enter.py`, it starts in milliseconds and knows nothing else of ours; a zygote imports it and
+does the same in a fork of itself.
 On standard input: one line of JSON (the order), then the bytes of the files it names. The process that was started
 stays outside the box, waits for the program, and writes one line of JSON about it to the descriptor `status`.
 
@@ -18,7 +19,11 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
+
+Run = Callable[[dict[str, Any]], None]
+"""How the program is started once all rights are given up; it does not return to its caller."""
 
 NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt uts ipc user pid net
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 22, 24
@@ -109,7 +114,7 @@ def write_files(files: list[tuple[str, int]]) -> None:
             file.write(data)
 
 
-def become(order: dict[str, Any], parent: int) -> None:
+def become(order: dict[str, Any], parent: int, run: Run) -> None:
     """In the box: write the files, set limits, load the filter, and run the program."""
     os.setsid()
     if order["boxed"]:
@@ -127,6 +132,11 @@ def become(order: dict[str, Any], parent: int) -> None:
         program = base64.b64decode(order["seccomp"])
         rules = Filter(len(program) // 8, program)
         call("prctl", PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(rules), 0, 0)
+    run(order)
+
+
+def execute(order: dict[str, Any]) -> None:
+    """Become another program: a cold start."""
     os.execve(order["argv"][0], order["argv"], order["env"])
 
 
@@ -136,7 +146,7 @@ def tell(status: int, **said: object) -> None:
         os.write(status, (json.dumps(said) + "\n").encode())
 
 
-def enter(order: dict[str, Any]) -> int:
+def enter(order: dict[str, Any], run: Run) -> int:
     """Start the program in the box; its process number, as seen here."""
     here = os.getpid()
     if order["boxed"]:
@@ -148,7 +158,7 @@ def enter(order: dict[str, Any]) -> int:
     if child == 0:
         try:
             os.set_inheritable(order["status"], False)
-            become(order, here)
+            become(order, here, run)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the grader must hear of it and nothing may run on
             tell(order["status"], not_entered=f"{type(error).__name__}: {error}")
         os._exit(EXIT_NOT_ENTERED)
@@ -175,10 +185,9 @@ def end_the_rest() -> None:
             os.waitpid(pid, 0)
 
 
-def main() -> None:
+def report(order: dict[str, Any], run: Run = execute) -> None:
     """Enter, run, wait, report."""
-    order = json.loads(read_line())
-    child = enter(order)
+    child = enter(order, run)
     _, status, usage = os.wait4(child, 0)
     if not order["boxed"]:
         end_the_rest()
@@ -192,6 +201,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        report(json.loads(read_line()))
     except Exception as error:  # noqa: BLE001 - the last words of a bare script
         sys.exit(f"the box could not be entered: {type(error).__name__}: {error}")

@@ -70,11 +70,13 @@ class _Specs(KernelSpecManager):  # type: ignore[misc]
     sandbox = "bwrap"
     box_limits: Limits = Limits()
     files: Mapping[str, bytes] = {}
+    zygote = ""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """The only kernel there is, whatever the notebook asks for."""
         limits = msgspec.to_builtins(self.box_limits)
         config = {"sandbox": self.sandbox, "limits": limits, "files": dict(self.files)}
+        config["zygote"] = self.zygote
         return KernelSpec(
             argv=["python"],
             display_name=kernel_name,
@@ -118,7 +120,7 @@ class _Turn:
 class Kernel:
     """A running kernel. Close it; leaving it open leaves a box."""
 
-    def __init__(self, sandbox: str, limits: Limits, files: Mapping[str, bytes]) -> None:
+    def __init__(self, sandbox: str, limits: Limits, files: Mapping[str, bytes], zygote: str = "") -> None:
         self.stopped = ""
         self._limits = limits
         self._output_bytes = 0
@@ -132,7 +134,7 @@ class Kernel:
             context.setsockopt(zmq.SNDTIMEO, _SEND_MS)
             context.setsockopt(zmq.LINGER, 0)
             specs = _Specs()
-            specs.sandbox, specs.box_limits, specs.files = sandbox, limits, files
+            specs.sandbox, specs.box_limits, specs.files, specs.zygote = sandbox, limits, files, zygote
             self._manager = KernelManager(
                 kernel_name="python3", transport="ipc", kernel_spec_manager=specs, context=context
             )

@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
 from coursekit.errors import SandboxError
 from coursekit.records import Finished, Limits
-from coursekit.sandbox.box import Box
+from coursekit.sandbox import warm
+from coursekit.sandbox.box import Box, Entry
 
 _ENTER = Path(__file__).with_name("enter.py")
 _NICE = 5  # the grader must get its turn to enforce a limit
@@ -45,6 +46,38 @@ ENVIRONMENT = {
 """The environment of a program in a box; HOME is added, and nothing else."""
 
 
+class Module(msgspec.Struct, frozen=True, kw_only=True):
+    """A Python module to run, as `python -m` does."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    isolated: bool = True
+    """Whether the working folder stays off the path that modules are imported from."""
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line of a cold start."""
+        return [sys.executable, *(["-I"] if self.isolated else []), "-m", self.name, *self.arguments]
+
+
+class Helper(Protocol):
+    """The process outside the box that waits for the program in it: a `subprocess.Popen`, or a zygote's fork."""
+
+    pid: int
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
 class _Said(msgspec.Struct, frozen=True):
     """What the helper says: that the program never started, or how it ended and what it used."""
 
@@ -57,7 +90,7 @@ class _Said(msgspec.Struct, frozen=True):
 class Program:
     """A program that stepped into a box. Its exit is known when the helper that waits for it says so."""
 
-    def __init__(self, process: subprocess.Popen[bytes], status: IO[bytes]) -> None:
+    def __init__(self, process: Helper, status: IO[bytes]) -> None:
         self.process = process
         self._status = status
         self._buffer = b""
@@ -118,29 +151,33 @@ def _rlimits(limits: Limits) -> dict[str, int]:
     }
 
 
-def start(box: Box, argv: Sequence[str], files: Mapping[str, bytes], *, output: int = subprocess.DEVNULL) -> Program:
-    """Step into the box with these files (paths as the program names them) and become `argv`."""
+def start(
+    box: Box,
+    what: Sequence[str] | Module,
+    files: Mapping[str, bytes],
+    *,
+    output: int = subprocess.DEVNULL,
+    zygote: str = "",
+) -> Program:
+    """Step into the box with these files (paths as the program names them) and become a command or a module.
+
+    A module is started by the zygote at this path, if there is one that answers and the box has walls; else cold.
+    """
     entry = box.entry()
     reading, writing = os.pipe()
     with contextlib.ExitStack() as ends:
         ends.callback(os.close, writing)
         status = ends.enter_context(os.fdopen(reading, "rb", buffering=0))
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_ENTER)],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            env={"PATH": "/usr/bin:/bin"},
-            pass_fds=(writing, *((entry.pidfd,) if entry.boxed else ())),
-            start_new_session=True,
-            cwd="/",
-        )
+        process: Helper | None = None
+        if zygote and entry.boxed and isinstance(what, Module):
+            with contextlib.suppress(warm.Cold):
+                process = warm.fork(zygote, writing, entry.pidfd, output=output)
+        process = process or _cold(entry, writing, output)
         ends.pop_all()
     os.close(writing)
     program = Program(process, status)
     box.entered(process.pid)
     order = msgspec.structs.asdict(entry) | {
-        "argv": list(argv),
         "env": ENVIRONMENT | {"HOME": box.home},
         "cwd": box.work,
         "nice": _NICE,
@@ -149,6 +186,10 @@ def start(box: Box, argv: Sequence[str], files: Mapping[str, bytes], *, output: 
         "status": writing,
         "grader": os.getpid(),
     }
+    if isinstance(what, Module):
+        order |= {"module": what.name, "arguments": what.arguments, "isolated": what.isolated, "argv": what.argv}
+    else:
+        order["argv"] = list(what)
     try:
         _hand_over(process, order, files)
     except BaseException:
@@ -158,7 +199,21 @@ def start(box: Box, argv: Sequence[str], files: Mapping[str, bytes], *, output: 
     return program
 
 
-def _hand_over(process: subprocess.Popen[bytes], order: Mapping[str, object], files: Mapping[str, bytes]) -> None:
+def _cold(entry: Entry, status: int, output: int) -> Helper:
+    """A helper that begins with nothing imported."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_ENTER)],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env={"PATH": "/usr/bin:/bin"},
+        pass_fds=(status, *((entry.pidfd,) if entry.boxed else ())),
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def _hand_over(process: Helper, order: Mapping[str, object], files: Mapping[str, bytes]) -> None:
     """Give the helper its order and the files. If it has gone before the end, `poll` will say why."""
     assert process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
     with contextlib.suppress(BrokenPipeError):
@@ -170,13 +225,15 @@ def _hand_over(process: subprocess.Popen[bytes], order: Mapping[str, object], fi
             process.stdin.close()
 
 
-def run(box: Box, argv: Sequence[str], files: Mapping[str, bytes], *, seconds: float) -> Finished:
+def run(
+    box: Box, what: Sequence[str] | Module, files: Mapping[str, bytes], *, seconds: float, zygote: str = ""
+) -> Finished:
     """Run a program to its end or to a limit, and keep what it printed up to the limit for output.
 
     Raises SandboxError if it could not be started, or was ended because the machine lacks something.
     """
     began = time.monotonic()
-    program = start(box, argv, files, output=subprocess.PIPE)
+    program = start(box, what, files, output=subprocess.PIPE, zygote=zygote)
     try:
         printed, stopped = _drain(program, box, began + seconds)
         code = -9 if stopped else program.poll()

@@ -12,7 +12,6 @@ import asyncio
 import json
 import secrets
 import signal
-import sys
 from typing import Any
 
 import msgspec
@@ -22,9 +21,10 @@ from traitlets import Dict, Unicode
 from coursekit.records import Limits
 from coursekit.sandbox import open_box
 from coursekit.sandbox.box import Box
-from coursekit.sandbox.program import Program, start
+from coursekit.sandbox.program import Module, Program, start
 
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
+_KERNEL = "ipykernel_launcher"
 
 
 class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
@@ -32,6 +32,7 @@ class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
 
     sandbox = Unicode("bwrap", config=True, help="How boxes are made: bwrap, or none for work one trusts.")
     limits = Dict(config=True, help="Limits as in assignment.yaml; what is missing has the default.")
+    zygote = Unicode(config=True, help="The socket of a warm interpreter that starts the kernel; cold without one.")
     files = Dict(help="Path below the working folder -> bytes: what lies there when the kernel starts.")
 
     box: Box | None = None
@@ -79,8 +80,7 @@ class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
             "signature_scheme": "hmac-sha256",
         }
         kwargs["env"] = {}
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
-        launch: dict[str, Any] = await super().pre_launch(cmd=command, **kwargs)
+        launch: dict[str, Any] = await super().pre_launch(cmd=[_KERNEL], **kwargs)
         return launch
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002 - likewise
@@ -91,7 +91,8 @@ class BoxProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         connection_file = f"{self.box.sockets}/connection.json"
         files = {f"{self.box.work}/{path}": data for path, data in self.files.items()}
         files[connection_file] = json.dumps(inside).encode()
-        self.program = start(self.box, [*cmd, connection_file], files)
+        kernel = Module(name=_KERNEL, arguments=("-f", connection_file), isolated=False)
+        self.program = start(self.box, kernel, files, zygote=self.zygote)
         return self.connection_info
 
     async def cleanup(self, restart: bool = False) -> None:
