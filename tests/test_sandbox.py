@@ -42,13 +42,24 @@ def printed(result):
     return "".join(each["text"] for each in result.outputs if each["output_type"] == "stream")
 
 
+@pytest.fixture(scope="module", params=["cold", "warm"])
+def zygote(request):
+    """Where warm kernels come from; every test of a kernel holds for both."""
+    if request.param == "cold":
+        yield ""
+        return
+    zygote = sandbox.kernels(["numpy"])
+    yield zygote.path
+    zygote.close()
+
+
 @pytest.fixture
-def kernels():
+def kernels(zygote):
     """Starts kernels; each ends with its test."""
     started = []
 
     def begin(limits=LIMITS, files=None, kind="bwrap"):
-        started.append(Kernel(kind, limits, files or {}))
+        started.append(Kernel(kind, limits, files or {}, zygote))
         return started[-1]
 
     yield begin
@@ -57,9 +68,9 @@ def kernels():
 
 
 @pytest.fixture(scope="module")
-def kernel():
+def kernel(zygote):
     """One kernel for tests that leave it as it was."""
-    started = Kernel("bwrap", LIMITS, {"data/x.txt": b"hello", "y.bin": bytes(range(256))})
+    started = Kernel("bwrap", LIMITS, {"data/x.txt": b"hello", "y.bin": bytes(range(256))}, zygote)
     yield started
     started.close()
 
