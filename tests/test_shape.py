@@ -18,6 +18,7 @@ FLOORS = (
         "pure",
         {"specs", "notebook", "scoring", "report", "profiles", "wire", "cellgrades", "assertions", "figures", "cost"},
     ),
+    ("processes", {"warm"}),
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),
     ("one submission", {"grading", "examination"}),
     ("plans", {"planning"}),

@@ -6,27 +6,34 @@ them. Whatever it prints goes to a log, for whoever wrote the checks.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
+from coursekit import warm
 from coursekit.errors import GraderError
 from coursekit.records import Examination, Task
+from coursekit.warm import Zygote
 
 _SPARE_SECONDS = 600.0
 _TURN_SECONDS = 0.2
 _LOG_TAIL = 2000
 
 # Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no conftest of anybody's.
-_COMMON = [sys.executable, "-I", "-m", "pytest", "-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
+_COMMON = ["-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
 _COMMON += ["-p", "no:cacheprovider", "--import-mode=importlib", "--noconftest"]
+
+_IMPORTS = ("pytest", "_pytest.legacypath", "numpy", "coursekit.pytest_plugin", "coursekit.examination.asking")
+"""What every examination imports; the check files of an assignment add theirs."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -44,8 +51,16 @@ class Stopped(Exception):
     """The grader was told to stop; there is no examination."""
 
 
-def examine(task: Task, stop: threading.Event) -> Examination:
-    """Examine one submission. Raises GraderError if the process breaks, Stopped if `stop` is set meanwhile."""
+def warmed(imports: Sequence[str]) -> Zygote:
+    """A warm interpreter that becomes trusted pytest processes; it has imported these modules beside its own."""
+    return Zygote("coursekit.warm.program:main", [*_IMPORTS, *imports], _ENVIRONMENT)
+
+
+def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
+    """Examine one submission, in a fork of the zygote at this path if there is one.
+
+    Raises GraderError if the process breaks, Stopped if `stop` is set meanwhile.
+    """
     out = Path(task.out)
     (out / "examination.json").unlink(missing_ok=True)
     task_file = out / "task.json"
@@ -54,7 +69,7 @@ def examine(task: Task, stop: threading.Event) -> Examination:
         file.write(msgspec.json.encode(task))
     (out / "pytest.ini").write_text("[pytest]\n")
     try:
-        code = _run(_words(task, task_file, out), out, _deadline(task), stop)
+        code = _run(_words(task, task_file, out), out, _deadline(task), stop, zygote)
     finally:
         task_file.unlink()
     return _read(out, code)
@@ -87,28 +102,54 @@ def _deadline(task: Task) -> float:
     return 4 * task.assignment.limits.seconds + _SPARE_SECONDS
 
 
-def _run(words: list[str], out: Path, seconds: float, stop: threading.Event) -> int:
-    with (out / "pytest.log").open("wb") as log:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=_ENVIRONMENT,
-            cwd=out,
-            start_new_session=True,
-        )
+def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int:
+    """Run pytest with these words; its exit status."""
+    with ExitStack() as ends:
+        log = ends.enter_context((out / "pytest.log").open("wb"))
+        process, status = _start(words, out, log.fileno(), zygote, ends)
         try:
             for _ in range(int(seconds / _TURN_SECONDS)):
                 try:
-                    return process.wait(_TURN_SECONDS)
+                    code = process.wait(_TURN_SECONDS)
                 except subprocess.TimeoutExpired:
                     if stop.is_set():
                         raise Stopped from None
+                else:
+                    return int(status.read() or -1) if status else code
             raise GraderError(f"the checks did not end within {seconds:.0f} seconds.", where=str(out / "pytest.log"))
         finally:
             process.kill()  # its boxes die with it
             process.wait()
+
+
+def _start(
+    words: list[str], out: Path, log: int, zygote: str, ends: ExitStack
+) -> tuple[subprocess.Popen[bytes] | warm.Fork, IO[bytes] | None]:
+    """The process, and where its exit status is read if it is a fork."""
+    if zygote:
+        reading, writing = os.pipe()
+        status = ends.enter_context(os.fdopen(reading, "rb"))
+        try:
+            fork = warm.fork(zygote, [writing], output=log)
+        except warm.Cold:
+            pass
+        else:
+            order = {"module": "pytest", "arguments": words, "environment": _ENVIRONMENT, "cwd": str(out)}
+            with fork.stdin:
+                fork.stdin.write(json.dumps(order).encode() + b"\n")
+            return fork, status
+        finally:
+            os.close(writing)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-m", "pytest", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=_ENVIRONMENT,
+        cwd=out,
+        start_new_session=True,
+    )
+    return process, None
 
 
 def _read(out: Path, code: int) -> Examination:

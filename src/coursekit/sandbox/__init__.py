@@ -15,11 +15,12 @@ from coursekit.sandbox.box import Box, closing
 from coursekit.sandbox.bwrap import BwrapBox
 from coursekit.sandbox.program import ENVIRONMENT, Module, run
 from coursekit.sandbox.unboxed import UnboxedBox
-from coursekit.sandbox.warm import Zygote
+from coursekit.warm import Zygote
 
 __all__ = ["Box", "Limits", "Zygote", "kernels", "open_box", "programs", "require", "runner"]
 
 _MODULE_SECONDS = 60.0
+_STEP = "coursekit.sandbox.stepping:step"
 _KERNEL = ("ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "coursekit.sandbox.answer")
 """What a kernel imports before its first cell."""
 
@@ -56,9 +57,9 @@ def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS, zygote: 
 
 def kernels(preload: Sequence[str]) -> Zygote:
     """A warm interpreter that becomes kernels: it has imported these modules and IPython's kernel."""
-    return Zygote([*_KERNEL, *preload], ENVIRONMENT)
+    return Zygote(_STEP, [*_KERNEL, *preload], ENVIRONMENT)
 
 
 def programs(preload: Sequence[str]) -> Zygote:
     """A warm interpreter that becomes programs of our own, such as those that open models."""
-    return Zygote(preload, ENVIRONMENT)
+    return Zygote(_STEP, preload, ENVIRONMENT)

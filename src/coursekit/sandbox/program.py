@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import msgspec
 
+from coursekit import warm
 from coursekit.errors import SandboxError
 from coursekit.records import Finished, Limits
-from coursekit.sandbox import warm
 from coursekit.sandbox.box import Box, Entry
 
 _ENTER = Path(__file__).with_name("enter.py")
@@ -60,22 +60,8 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
         return [sys.executable, *(["-I"] if self.isolated else []), "-m", self.name, *self.arguments]
 
 
-class Helper(Protocol):
-    """The process outside the box that waits for the program in it: a `subprocess.Popen`, or a zygote's fork."""
-
-    pid: int
-    stdin: IO[bytes] | None
-    stdout: IO[bytes] | None
-    stderr: IO[bytes] | None
-
-    def poll(self) -> int | None:
-        """None while it lives."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended. Raises subprocess.TimeoutExpired."""
-
-    def kill(self) -> None:
-        """End it."""
+Helper = subprocess.Popen[bytes] | warm.Fork
+"""The process outside the box that waits for the program in it."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -171,7 +157,7 @@ def start(
         process: Helper | None = None
         if zygote and entry.boxed and isinstance(what, Module):
             with contextlib.suppress(warm.Cold):
-                process = warm.fork(zygote, writing, entry.pidfd, output=output)
+                process = warm.fork(zygote, (writing, entry.pidfd), output=output)
         process = process or _cold(entry, writing, output)
         ends.pop_all()
     os.close(writing)

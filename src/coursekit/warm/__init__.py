@@ -20,11 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from coursekit.sandbox.zygote import REQUEST
+from coursekit.warm.zygote import REQUEST
 
 _MOST_DEATHS = 3
-_READY_SECONDS = 120.0
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 120.0  # it may still be importing
 _WAITING = 256
 
 
@@ -35,7 +34,9 @@ class Cold(Exception):
 class Fork:
     """A process that a zygote started for us; the same words as `subprocess.Popen` has."""
 
-    def __init__(self, pid: int, hold: int, stdin: IO[bytes], stdout: IO[bytes] | None, stderr: IO[bytes] | None) -> None:
+    def __init__(
+        self, pid: int, hold: int, stdin: IO[bytes], stdout: IO[bytes] | None, stderr: IO[bytes] | None
+    ) -> None:
         self.pid, self._hold = pid, hold
         self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
 
@@ -59,10 +60,10 @@ class Fork:
                 signal.pidfd_send_signal(self._hold, signal.SIGKILL)
 
 
-def fork(zygote: str, status: int, pidfd: int, *, output: int) -> Fork:
-    """Have the zygote at this path start a helper for the box with this first process.
+def fork(zygote: str, files: Sequence[int], *, output: int) -> Fork:
+    """Have the zygote at this path fork, with these open descriptors for its function.
 
-    `status` is where it says how the program ended; `output` is subprocess.PIPE or DEVNULL. Raises Cold if the zygote
+    `output` is subprocess.PIPE, DEVNULL or an open descriptor, as for `subprocess.Popen`. Raises Cold if the zygote
     does not answer.
     """
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
@@ -75,14 +76,13 @@ def fork(zygote: str, status: int, pidfd: int, *, output: int) -> Fork:
                 reading_end, writing_end = os.pipe()
                 streams.append((writing_end, kept.enter_context(os.fdopen(reading_end, "rb", buffering=0))))
             else:
-                streams.append((os.open(os.devnull, os.O_WRONLY), None))
+                streams.append((os.dup(output) if output >= 0 else os.open(os.devnull, os.O_WRONLY), None))
             given.callback(os.close, streams[-1][0])
         try:
             with socket.socket(socket.AF_UNIX) as asking:
                 asking.settimeout(_ANSWER_SECONDS)
                 asking.connect(zygote)
-                files = [reading, *(writing_end for writing_end, _ in streams), status, pidfd]
-                socket.send_fds(asking, [REQUEST], files)
+                socket.send_fds(asking, [REQUEST], [reading, *(end for end, _ in streams), *files])
                 said, (hold, *_), _, _ = socket.recv_fds(asking, 32, 1)
         except (OSError, ValueError) as error:
             raise Cold(f"the warm interpreter does not answer: {error}") from error
@@ -93,10 +93,10 @@ def fork(zygote: str, status: int, pidfd: int, *, output: int) -> Fork:
 class Zygote:
     """One warm interpreter and its socket, restarted when it dies; `close` ends it. `cold` says why it is not used."""
 
-    def __init__(self, preload: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(self, function: str, preload: Sequence[str], environment: dict[str, str]) -> None:
         self.cold = ""
         self.missing: tuple[str, ...] = ()
-        self._preload, self._environment = tuple(preload), environment
+        self._function, self._preload, self._environment = function, tuple(preload), environment
         self._deaths, self._closed = 0, threading.Event()
         with contextlib.ExitStack() as ends:
             folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="coursekit-warm-"))
@@ -115,7 +115,7 @@ class Zygote:
     def _start(self) -> subprocess.Popen[bytes]:
         files = (self._listener.fileno(), self._life)
         return subprocess.Popen(
-            [sys.executable, "-m", "coursekit.sandbox.zygote", *map(str, files), *self._preload],
+            [sys.executable, "-m", "coursekit.warm.zygote", *map(str, files), self._function, *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
