@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -28,6 +29,7 @@ from coursekit.sandbox.probe import probe
 from coursekit.sandbox.program import run, start
 from coursekit.sandbox.unboxed import UnboxedBox
 from coursekit.sandbox.watch import Watch
+from coursekit.warm import Zygote
 
 pytestmark = pytest.mark.box
 
@@ -79,6 +81,95 @@ def in_box(script, limits=SMALL, seconds=10.0, box=BwrapBox):
     """Run Python source in a box of its own."""
     with closing(box(limits)) as made:
         return run(made, [sys.executable, "-I", "-S", "-c", script], {}, seconds=seconds)
+
+
+# --- warm starts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def warm_kernel():
+    """Starts kernels from a zygote that has imported numpy."""
+    zygote = sandbox.kernels(["numpy"])
+    started = []
+
+    def begin():
+        started.append(Kernel("bwrap", LIMITS, {}, zygote.path))
+        return started[-1]
+
+    begin.zygote = zygote
+    yield begin
+    for each in started:
+        each.close()
+    zygote.close()
+
+
+IMPORTED = "import sys\nprint('numpy' in sys.modules)"
+
+
+def test_a_warm_kernel_has_imported_what_it_was_told_to_and_a_cold_one_has_not(warm_kernel):
+    assert printed(warm_kernel().run_cell(IMPORTED, 20)) == "True\n"
+    cold = Kernel("bwrap", LIMITS, {})
+    try:
+        assert printed(cold.run_cell(IMPORTED, 20)) == "False\n"
+    finally:
+        cold.close()
+
+
+def test_warm_and_cold_kernels_compute_the_same_from_the_same_seed(warm_kernel):
+    source = (
+        "import numpy as np\nnp.random.seed(3)\nprint(np.random.rand(3), np.random.default_rng(4).normal(), hash('a'))"
+    )
+    cold = Kernel("bwrap", LIMITS, {})
+    try:
+        assert printed(warm_kernel().run_cell(source, 20)) == printed(cold.run_cell(source, 20))
+    finally:
+        cold.close()
+
+
+def test_two_warm_kernels_draw_different_numbers_without_a_seed(warm_kernel):
+    source = "import random, numpy as np\nprint(np.random.rand(), random.random())"
+    assert printed(warm_kernel().run_cell(source, 20)) != printed(warm_kernel().run_cell(source, 20))
+
+
+def test_a_warm_kernel_finds_nothing_of_the_zygote_but_its_imports(warm_kernel):
+    source = (
+        "import os\nprint([os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')"
+        " if os.path.exists(f'/proc/self/fd/{n}')])"
+    )
+    opened = {file.partition(":")[0] for file in ast.literal_eval(printed(warm_kernel().run_cell(source, 20)))}
+    history = f"{mounts.HOME}/.ipython/profile_default/history.sqlite"
+    assert opened <= {"/dev/null", "pipe", "socket", "anon_inode", history}
+
+
+def test_a_zygote_that_dies_is_started_again(warm_kernel):
+    assert printed(warm_kernel().run_cell(IMPORTED, 20)) == "True\n"
+    warm_kernel.zygote._process.kill()
+    assert printed(warm_kernel().run_cell(IMPORTED, 20)) == "True\n"
+
+
+def test_a_zygote_whose_imports_start_threads_refuses_and_kernels_start_cold(tmp_path):
+    (tmp_path / "threaded.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    zygote = Zygote("coursekit.sandbox.stepping:step", ["numpy", "threaded"], {"PYTHONPATH": str(tmp_path)})
+    started = Kernel("bwrap", LIMITS, {}, zygote.path)
+    try:
+        assert printed(started.run_cell(IMPORTED, 20)) == "False\n"
+        assert zygote.cold.endswith(" threads run after its imports")
+    finally:
+        started.close()
+        zygote.close()
+
+
+def test_a_module_that_cannot_be_imported_is_named_and_the_others_are_warm():
+    zygote = sandbox.kernels(["no_such_module", "numpy"])
+    started = Kernel("bwrap", LIMITS, {}, zygote.path)
+    try:
+        assert printed(started.run_cell(IMPORTED, 20)) == "True\n"
+        assert zygote.missing == ("no_such_module: ModuleNotFoundError",)
+    finally:
+        started.close()
+        zygote.close()
 
 
 # --- an honest notebook ---------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ FLOORS = (
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),
     ("one submission", {"grading", "examination"}),
     ("plans", {"planning"}),
+    ("warmth", {"warming"}),
     ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating"}),
     ("proofs", {"proving"}),
     ("shows", {"demo"}),

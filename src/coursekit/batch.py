@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import msgspec
 
-from coursekit import course, gradebook, grading, planning, pool, sandbox, scoring
+from coursekit import course, gradebook, grading, planning, pool, sandbox, scoring, warming
 from coursekit.errors import CourseError
 from coursekit.examiner import Stopped
 from coursekit.records import SandboxName, Score, Submission
@@ -57,20 +57,8 @@ def run_all(
     """Grade submissions side by side; `keep` is called in this thread, once per result, as they come."""
     stop = threading.Event()
     scores: list[Score] = []
-
-    def one(submission: Submission) -> grading.Graded:
-        if stop.is_set():
-            raise Stopped
-        progress(submission.student, None)
-        try:
-            return grading.grade(plan, submission, stop)
-        except Stopped:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours costs this submission its score, not the class theirs
-            return grading.unscored(plan, submission, error)
-
-    with pool.open_pool(jobs) as executor:
-        futures: list[Future[grading.Graded]] = [executor.submit(one, submission) for submission in submissions]
+    with warming.warmed(plan) as warm, pool.open_pool(jobs) as executor:
+        futures = [executor.submit(_one, warm, submission, stop, progress) for submission in submissions]
         try:
             for future in as_completed(futures):
                 score = keep(future.result())
@@ -81,6 +69,19 @@ def run_all(
             executor.shutdown(wait=True, cancel_futures=True)
             raise
     return sorted(scores, key=lambda score: score.student)
+
+
+def _one(plan: grading.Plan, submission: Submission, stop: threading.Event, progress: Progress) -> grading.Graded:
+    """One submission, graded or with a score that is not there."""
+    if stop.is_set():
+        raise Stopped
+    progress(submission.student, None)
+    try:
+        return grading.grade(plan, submission, stop)
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours costs this submission its score, not the class theirs
+        return grading.unscored(plan, submission, error)
 
 
 def _keep(

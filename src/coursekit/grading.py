@@ -33,6 +33,7 @@ from coursekit.records import (
     Submission,
     Task,
     Waiting,
+    Zygotes,
 )
 
 _MOST_BYTES = 110_000_000
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     grader_sha256: str = ""
     environment_sha256: str = ""
     tools: Mapping[str, str] = {}
+    zygotes: Zygotes = Zygotes()
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,10 +119,11 @@ def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: thr
         profiles=plan.profiles,
         seed=plan.seed,
         sandbox=plan.sandbox,
+        zygotes=plan.zygotes,
         out=str(out),
     )
     try:
-        examination = examiner.examine(task, stop)
+        examination = examiner.examine(task, stop, plan.zygotes.examinations)
     except CoursekitError as error:
         run = Run(state="not run", reason="", sandbox=plan.sandbox)
         examination = Examination(run=run, checks=(), broken=error.what)

@@ -88,7 +88,8 @@ class Examiner:
 
         self.task = msgspec.json.decode(task_file.read_bytes(), type=Task)
         self.attempt = Attempt(self.task)
-        inside = sandbox.runner(self.task.sandbox, engine_limits(self.task.assignment.limits))
+        limits = engine_limits(self.task.assignment.limits)
+        inside = sandbox.runner(self.task.sandbox, limits, zygote=self.task.zygotes.programs)
         self._bench = asking.Bench(inside, tuple(map(Path, self.task.profiles)))
         data = {name: _once(partial(self._data, name)) for name in self._data_files()}
         self.targets = asking.Targets(self.attempt, self._bench, data)

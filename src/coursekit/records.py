@@ -107,6 +107,8 @@ class Assignment(Record, frozen=True, kw_only=True):
     """The student's own unoptimised model, for metrics that compare with it."""
     limits: Limits = Limits()
     late: Late | None = None
+    preload: tuple[str, ...] | None = None
+    """Modules that every notebook imports, imported once for all; those of the released notebook if not stated."""
     targets: tuple[Target, ...] = ()
 
 
@@ -355,6 +357,16 @@ class Score(Record, frozen=True, kw_only=True):
 # --- Between the grader and its trusted pytest process --------------------------------------------------------------
 
 
+class Zygotes(Record, frozen=True, kw_only=True):
+    """Sockets of warm interpreters, by what their forks become; empty for a cold start."""
+
+    kernels: str = ""
+    programs: str = ""
+    """Programs of our own in a box, which open models."""
+    examinations: str = ""
+    """Trusted pytest processes."""
+
+
 class Task(Record, frozen=True, kw_only=True):
     """What a trusted pytest process is asked to do with one submission. It lies in a file only the grader can read."""
 
@@ -376,6 +388,7 @@ class Task(Record, frozen=True, kw_only=True):
     """Folders with profiles beside those of the package."""
     seed: str
     sandbox: SandboxName
+    zygotes: Zygotes = Zygotes()
     out: str
     """Folder for `examination.json` and the executed notebook."""
 

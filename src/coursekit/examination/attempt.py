@@ -82,7 +82,7 @@ class Attempt:
 
     def _start(self) -> Kernel:
         files = {name: self._file(Path(path)) for name, path in self.task.files.items()}
-        return Kernel(self.task.sandbox, self.task.assignment.limits, files)
+        return Kernel(self.task.sandbox, self.task.assignment.limits, files, self.task.zygotes.kernels)
 
     def _file(self, path: Path) -> bytes:
         """A file for the box: ours as it is, the student's without following a link that may have come meanwhile."""

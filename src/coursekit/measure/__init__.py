@@ -34,6 +34,18 @@ __all__ = [
     "predict",
 ]
 
+IMPORTS = (
+    "ai_edge_litert.interpreter",
+    "ai_edge_litert.schema_py_generated",
+    "tflite_micro.python.tflite_micro.runtime",
+    "coursekit.measure.documents",
+    "coursekit.measure.inside.answer",
+    "coursekit.measure.inside.counting",
+    "coursekit.measure.inside.running",
+    "coursekit.measure.inside.work",
+)
+"""What the programs in the box import, for an interpreter that is kept warm."""
+
 _BEGINNINGS = {
     b"PK": ("a .keras or .zip file", "convert it with tf.lite.TFLiteConverter."),
     b"\x89HDF": ("an HDF5 file", "convert it with tf.lite.TFLiteConverter."),

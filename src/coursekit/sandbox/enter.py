@@ -1,7 +1,7 @@
 """Step into an empty box, give up every right, and become a program.
 
-Run by path as `python -I -S enter.py`, it starts in milliseconds and knows nothing else of ours; a zygote imports it and
-does the same in a fork of itself.
+Run by path as `python -I -S enter.py`, it starts in milliseconds and knows nothing else of ours; a zygote's fork
+(`stepping.py`) does the same without the start.
 On standard input: one line of JSON (the order), then the bytes of the files it names. The process that was started
 stays outside the box, waits for the program, and writes one line of JSON about it to the descriptor `status`.
 

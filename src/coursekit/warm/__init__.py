@@ -1,7 +1,7 @@
 """Warm starts, from the grader's side: zygotes that are started once, kept alive, and asked for forks.
 
-A zygote is one interpreter that has imported what its programs need (`zygote.py`). Whoever knows the path of its socket,
-in a folder that only the grader may enter, can have a program started by it; several processes may.
+A zygote is one interpreter that has imported what its programs need (`zygote.py`). Whoever knows the path of its
+socket, in a folder that only the grader may enter, can have a program started by it; several processes may.
 """
 
 from __future__ import annotations

@@ -1,0 +1,75 @@
+"""Warm starts for a class: what every submission's processes import is imported once, before the first of them.
+
+Three interpreters are kept warm: one becomes the students' kernels, one the programs that open models, one the trusted
+pytest processes. Each has imported what trusted files say: the released notebook, our own programs, the checks.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from coursekit import examiner, measure, notebook, sandbox
+from coursekit.grading import Plan
+from coursekit.records import Zygotes
+
+_LAZY = {"tensorflow": ("keras",), "sklearn": ("sklearn.utils",)}
+"""What these import only when it is asked for, and nearly every notebook does."""
+
+
+@contextmanager
+def warmed(plan: Plan) -> Iterator[Plan]:
+    """The plan with warm interpreters, for as long as the context lasts; in a sandbox without walls, as it is."""
+    if plan.sandbox == "none":
+        yield plan
+        return
+    preload = plan.assignment.preload
+    if preload is None:
+        preload = tuple(imports(cell["source"] for nb in plan.notebooks.values() for cell in notebook.code_cells(nb)))
+    with ExitStack() as ends:
+        kernels = ends.enter_context(closing(sandbox.kernels(preload)))
+        programs = ends.enter_context(closing(sandbox.programs(measure.IMPORTS)))
+        checks = ends.enter_context(closing(examiner.warmed(list(imports(_sources(plan.checks))))))
+        paths = Zygotes(kernels=kernels.path, programs=programs.path, examinations=checks.path)
+        yield msgspec.structs.replace(plan, zygotes=paths)
+
+
+def imports(sources: Iterable[str]) -> list[str]:
+    """The installed modules that these sources import, each once, in order; what cannot be parsed imports nothing."""
+    found: dict[str, None] = {}
+    for source in sources:
+        lines = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+        try:
+            tree = ast.parse(lines)
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= dict.fromkeys(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found[node.module] = None
+    named = [name for name in found if _installed(name.partition(".")[0])]
+    return [*named, *(lazy for name in named for lazy in _LAZY.get(name, ()))]
+
+
+def _installed(name: str) -> bool:
+    if name in sys.stdlib_module_names or name == "coursekit":
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _sources(checks: Iterable[str]) -> Iterator[str]:
+    """The check files of an assignment, which are trusted."""
+    for path in map(Path, checks):
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.suffix == ".py" else []
+        for file in files:
+            yield file.read_text(encoding="utf-8", errors="replace")
