@@ -125,13 +125,13 @@ class Vela:
         try:
             printed = ask(inside, "vela", _READER, model, *words, files={SYSTEMS_FILE: vela_systems()})
         except UnreadableWork as error:  # it crashed or took too long: other engines may well read this model
-            return f"It has no figures on {profile.name}: {error.what}"
+            return f"{error.what} It has no figures on {profile.name}."
         found: Compiled | CannotRun = decode(printed, Compiled | CannotRun, _READER)
         if isinstance(found, CannotRun):
             return f"Vela cannot compile this model for {profile.name}: {clean(found.reason, 400)}."
         if found.version != profile.runtime_version:
             raise ToolError(
-                f"{profile.name} is of ethos-u-vela {profile.runtime_version}, and {clean(found.version)} is installed.",
+                f"{profile.name} needs ethos-u-vela {profile.runtime_version}; {clean(found.version)} is installed.",
                 fix="pip install 'coursekit[vela]'",
             )
         return found
@@ -165,9 +165,11 @@ def _nothing(found: Compiled, profile: Profile) -> str:
 
 def _reservation(found: Compiled, profile: Profile) -> str:
     """Say why the figures of the NPU are not those of the model; empty if they are."""
-    few = sum(each.values for each in found.left) <= _FEW
-    if not few or not {each.operator for each in found.left} <= _NO_WORK:
-        return f"Not graded on {profile.name}: Vela leaves {_names(found)} to the processor and does not say what that takes."
+    operators = {each.operator for each in found.left}
+    if not operators <= _NO_WORK or sum(each.values for each in found.left) > _FEW:
+        left = _names(found)
+        fix = " Convert it with int8 inputs and outputs." if operators <= {"QUANTIZE", "DEQUANTIZE"} else ""
+        return f"Not graded on {profile.name}: Vela leaves {left} to the processor and does not say what it takes.{fix}"
     if found.stated_macs is not None and found.macs < found.stated_macs:
         return (
             f"Not graded on {profile.name}: of the {found.stated_macs:,} multiply-accumulates in the file Vela "

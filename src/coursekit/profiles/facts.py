@@ -40,8 +40,10 @@ class Vela(Record, frozen=True, kw_only=True):
 
     accelerator: Accelerator
     system_config: str
-    """A section System_Config.NAME of `ethos-u.ini` beside the profiles: clock, ports and their memories. NAME begins with
-    Ethos_U55, because Vela reads the width of the ports off it."""
+    """A section System_Config.NAME of `ethos-u.ini` beside the profiles: clock, ports, memories.
+
+    NAME begins with Ethos_U55, because Vela takes the width of the ports from it.
+    """
     memory_mode: str
     """A section Memory_Mode.NAME of it: where weights and activations lie."""
     band: float

@@ -80,7 +80,11 @@ def compiled(model: bytes) -> Compiled | CannotRun | Missing:
         if _OUR_FAULT in str(error):
             raise
         return CannotRun(reason=" ".join(str(error).split())[:200].rstrip(".") or type(error).__name__)
-    return _report(found, graph, shapes)
+    try:
+        tables = found.opt_database.tables
+    except UnicodeDecodeError:
+        return CannotRun(reason="the name of one of its tensors is no text")
+    return _report(found, tables, graph, shapes)
 
 
 def _open(graph: Graph) -> str:
@@ -119,7 +123,7 @@ def _quiet() -> Iterator[None]:
         os.close(nobody)
 
 
-def _report(found: Any, graph: Graph, shapes: counting.Shapes) -> Compiled:
+def _report(found: Any, tables: Any, graph: Graph, shapes: counting.Shapes) -> Compiled:
     told = found.perf_report
     used = {str(name): memory.peakUsage for name, memory in told.memories.items()}
     return Compiled(
@@ -129,7 +133,7 @@ def _report(found: Any, graph: Graph, shapes: counting.Shapes) -> Compiled:
         stated_macs=None if counting.uncounted(graph) else counting.macs(graph, shapes),
         sram_bytes=used.get("Sram", 0),
         flash_bytes=used.get("OffChipFlash", 0),
-        steps=_steps(found.opt_database.tables, graph),
+        steps=_steps(tables, graph),
         left=_left(bytes(found.model), graph),
     )
 
