@@ -67,7 +67,7 @@ def compiled(model: bytes) -> Compiled | CannotRun | Missing:
         return Missing(package="ethos-u-vela", extra="vela")
     shapes = try_shapes(model, graph)
     if isinstance(shapes, str):
-        return CannotRun(reason=f"it takes the shapes that the file states, and LiteRT, which checks them: {shapes}")
+        return CannotRun(reason=f"its shapes cannot be checked, because LiteRT cannot run it: {shapes}")
     if lie := misstated(graph, shapes) or _open(graph):
         return CannotRun(reason=lie)
     compiler = regor.Regor(_FAMILY, False)
