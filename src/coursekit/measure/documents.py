@@ -11,6 +11,7 @@ from coursekit.records import Record
 
 MODEL_FILE = "model.tflite"
 INPUT_FILE = "x.npy"
+SYSTEMS_FILE = "ethos-u.ini"
 
 MAX_COUNT = 2**53
 """No honest count of bytes or operations comes near; beyond it a JSON reader would round."""
@@ -89,3 +90,47 @@ class Work(Record, frozen=True, kw_only=True, tag="work"):
     note: str = ""
     refusal: str = ""
     """Why its work cannot be counted; empty if it can."""
+
+
+class NpuStep(Record, frozen=True, kw_only=True):
+    """What one operator takes on an NPU, by what it waits for there; the cycles of an operator are their sum."""
+
+    operator: str
+    name: str
+    macs: Count
+    arithmetic: Count
+    """Cycles in which the NPU's arithmetic takes longest."""
+    sram: Count
+    """Cycles in which reading and writing SRAM takes longest."""
+    flash: Count
+    """Cycles in which reading flash takes longest."""
+    cpu: bool
+    """True if the compiler leaves it to the processor: it then has no cycles, and yet takes time."""
+
+    @property
+    def cycles(self) -> int:
+        """All cycles that it takes on the NPU."""
+        return self.arithmetic + self.sram + self.flash
+
+
+class Left(Record, frozen=True, kw_only=True):
+    """An operator of the compiled file that is not the NPU's."""
+
+    operator: str
+    values: Count
+    """How many computed values it reads and makes."""
+
+
+class Compiled(Record, frozen=True, kw_only=True, tag="compiled"):
+    """What an NPU's compiler makes of a model."""
+
+    version: str
+    """The compiler's."""
+    cycles: Count
+    macs: Count
+    stated_macs: Count | None
+    """What the file has to multiply and accumulate; None if it cannot be counted."""
+    sram_bytes: Count
+    flash_bytes: Count
+    steps: tuple[NpuStep, ...]
+    left: tuple[Left, ...]

@@ -6,6 +6,7 @@ says is all in one file, and its hash is the version that a score names.
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 from collections.abc import Sequence
 from importlib import resources
@@ -19,7 +20,8 @@ from coursekit.errors import SpecError
 from coursekit.profiles.facts import EdgeTPU, Reserve, Roofline, Timing, Vela
 from coursekit.records import Record, Status
 
-__all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela", "load", "names", "path", "sha256"]
+__all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela"]
+__all__ += ["load", "names", "path", "sha256", "vela_systems"]
 
 _NEED_SOURCES = ("board", "core", "runtime", "runtime_version", "memory", "dtypes", "engines", "status")
 """Every fact that all boards have and a reader may ask the origin of: all fields but the name and the title."""
@@ -90,8 +92,12 @@ def load(name: str, folders: Sequence[Path] = ()) -> Profile:
 
 
 def sha256(name: str, folders: Sequence[Path] = ()) -> str:
-    """Give the hash of the profile's file, which stands in a score for the profile's version."""
-    return hashlib.sha256(_find(name, folders).read_bytes()).hexdigest()
+    """Give the hash of the profile's file, which stands in a score for the profile's version.
+
+    Where the profile names systems of `ethos-u.ini`, those are behind the file in what is hashed.
+    """
+    data = _find(name, folders).read_bytes()
+    return hashlib.sha256(data + vela_systems() if load(name, folders).vela else data).hexdigest()
 
 
 def path(name: str, folders: Sequence[Path] = ()) -> Path:
@@ -100,6 +106,11 @@ def path(name: str, folders: Sequence[Path] = ()) -> Path:
     if not isinstance(file, Path):
         raise SpecError(f"profile '{name}' lies in an archive and cannot be changed.")
     return file
+
+
+def vela_systems() -> bytes:
+    """Give `ethos-u.ini`: the systems and placements of memory that profiles with `vela` name."""
+    return (resources.files(__name__) / "ethos-u.ini").read_bytes()
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Traversable]:
@@ -127,6 +138,7 @@ def _check(profile: Profile, where: str) -> None:
     """Refuse a profile whose figures cannot be meant or have no source."""
     _check_sizes(profile, where)
     _check_cost(profile, where)
+    _check_vela(profile, where)
     _check_bands(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
@@ -165,6 +177,21 @@ def _check_cost(profile: Profile, where: str) -> None:
             raise SpecError(f"cost.milli_cycles has no price for {', '.join(missing)}.", where=where, fix=fix)
     if profile.power and profile.power.active_uw <= 0:
         raise SpecError("power.active_uw must be more than zero.", where=where)
+
+
+def _check_vela(profile: Profile, where: str) -> None:
+    """Refuse a system or a placement of memory that does not exist, and another clock than the system has."""
+    if profile.vela is None:
+        return
+    systems = configparser.ConfigParser()
+    systems.read_string(vela_systems().decode())
+    system, placement = f"System_Config.{profile.vela.system_config}", f"Memory_Mode.{profile.vela.memory_mode}"
+    for field, name in (("system_config", system), ("memory_mode", placement)):
+        if not systems.has_section(name):
+            fix = near(name, systems.sections())
+            raise SpecError(f"vela.{field}: ethos-u.ini has no section '{name}'.", where=where, fix=fix)
+    if profile.clock_hz != systems.getfloat(system, "core_clock"):
+        raise SpecError(f"clock_hz is not the core_clock of {system} in ethos-u.ini.", where=where)
 
 
 def _check_bands(profile: Profile, where: str) -> None:

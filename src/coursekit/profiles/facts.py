@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from coursekit.records import Record
+
+Accelerator = Literal["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256"]
+"""The Ethos-U55s by their multiply-accumulates in a cycle, as Vela names them."""
 
 
 class Reserve(Record, frozen=True, kw_only=True):
@@ -33,12 +38,14 @@ class Roofline(Record, frozen=True, kw_only=True):
 class Vela(Record, frozen=True, kw_only=True):
     """What Arm's compiler for Ethos-U is told."""
 
-    accelerator: str
-    """As Vela names it: ethos-u55-128."""
+    accelerator: Accelerator
     system_config: str
-    """A section of `ethos-u.ini` beside the profiles."""
+    """A section System_Config.NAME of `ethos-u.ini` beside the profiles: clock, ports, memories.
+
+    NAME begins with Ethos_U55, because Vela takes the width of the ports from it.
+    """
     memory_mode: str
-    """Another section of it: where weights and activations lie."""
+    """A section Memory_Mode.NAME of it: where weights and activations lie."""
     band: float
     """Published half-width of the error band, as a share of the figure."""
 
