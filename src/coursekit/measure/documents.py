@@ -134,3 +134,49 @@ class Compiled(Record, frozen=True, kw_only=True, tag="compiled"):
     flash_bytes: Count
     steps: tuple[NpuStep, ...]
     left: tuple[Left, ...]
+
+
+class Load(Record, frozen=True, kw_only=True):
+    """One operator as a roofline sees it: what it computes and what it moves."""
+
+    operator: str
+    name: str
+    """The name of the tensor that it makes, which is where converters leave the layer's."""
+    dtype: str
+    """The type of its arithmetic: that of the activations that it reads."""
+    depthwise: bool
+    """True if each output channel reads one input channel, which leaves wide arithmetic idle."""
+    macs: Count
+    """Multiply-accumulates, dense."""
+    activation_bytes: Count
+    """What it reads and writes of computed tensors."""
+    weight_bytes: Count
+    """What it reads of constants."""
+
+
+class Demand(Record, frozen=True, kw_only=True, tag="demand"):
+    """What a model computes and moves for one inference, in the order in which it does it."""
+
+    loads: tuple[Load, ...] = ()
+    note: str = ""
+    refusal: str = ""
+    """Why it cannot be counted; empty if it can."""
+
+
+class Place(Record, frozen=True, kw_only=True):
+    """One operator as a compiler for an accelerator looks at it."""
+
+    load: Load
+    obstacle: str = ""
+    """What its tensors are that no accelerator of 8-bit numbers takes; empty if nothing."""
+
+
+class Places(Record, frozen=True, kw_only=True, tag="places"):
+    """The operators of a model in the order in which they run, and what goes in and out of it."""
+
+    places: tuple[Place, ...]
+    input_bytes: Count
+    output_bytes: Count
+    note: str = ""
+    refusal: str = ""
+    """Why the work of some cannot be counted, so that there is no time; empty if it can."""

@@ -139,6 +139,7 @@ def _check(profile: Profile, where: str) -> None:
     _check_sizes(profile, where)
     _check_cost(profile, where)
     _check_vela(profile, where)
+    _check_roofline(profile, where)
     _check_bands(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
@@ -192,6 +193,24 @@ def _check_vela(profile: Profile, where: str) -> None:
             raise SpecError(f"vela.{field}: ethos-u.ini has no section '{name}'.", where=where, fix=fix)
     if profile.clock_hz != systems.getfloat(system, "core_clock"):
         raise SpecError(f"clock_hz is not the core_clock of {system} in ethos-u.ini.", where=where)
+
+
+def _check_roofline(profile: Profile, where: str) -> None:
+    """Refuse rates by which some work would be free or faster than the data sheet has it, and an empty accelerator."""
+    if profile.edgetpu and (profile.edgetpu.cache_bytes <= 0 or not profile.edgetpu.operators):
+        raise SpecError("edgetpu needs cache_bytes above zero and operators.", where=where)
+    stated = profile.roofline
+    if stated is None:
+        return
+    if not stated.macs_per_second or min(stated.macs_per_second.values()) <= 0 or stated.bytes_per_second <= 0:
+        raise SpecError("roofline.macs_per_second and bytes_per_second must be more than zero.", where=where)
+    if set(stated.efficiency_per_mille) != set(stated.macs_per_second):
+        raise SpecError("roofline.efficiency_per_mille must name the types of macs_per_second.", where=where)
+    for share in (*stated.efficiency_per_mille.values(), stated.depthwise_per_mille, stated.traffic_per_mille):
+        if not 0 < share <= 1000:
+            raise SpecError("roofline: shares are thousandths, from 1 to 1000.", where=where)
+    if stated.operator_ns < 0 or stated.start_ns < 0:
+        raise SpecError("roofline.operator_ns and start_ns cannot be less than zero.", where=where)
 
 
 def _check_bands(profile: Profile, where: str) -> None:

@@ -26,11 +26,18 @@ class Roofline(Record, frozen=True, kw_only=True):
     macs_per_second: dict[str, int]
     """Type of the numbers -> multiply-accumulates per second that the whole device can do by its data sheet."""
     efficiency_per_mille: dict[str, int]
-    """Type -> the share of that rate that the runtime is known to reach, in thousandths."""
+    """Type -> the share of that rate that the runtime reaches in dense layers, in thousandths."""
+    depthwise_per_mille: int
+    """The share of a dense layer's rate that a depthwise one reaches."""
     bytes_per_second: int
-    """What the memory that holds weights and activations moves."""
+    """What the memory that holds weights and activations moves by its data sheet; on an accelerator behind a link that
+    keeps activations to itself, what the link moves."""
+    traffic_per_mille: int
+    """The share of it that the runtime reaches."""
     operator_ns: int
     """What starting one operator takes, in nanoseconds."""
+    start_ns: int = 0
+    """What starting one inference takes, in nanoseconds."""
     band: float
     """Published half-width of the error band, as a share of the figure."""
 
@@ -54,7 +61,7 @@ class EdgeTPU(Record, frozen=True, kw_only=True):
     """What Google's compiler for the Edge TPU maps, by its documentation."""
 
     operators: tuple[str, ...]
-    """The operators that it maps."""
+    """The operators that it maps, by their names in a model file."""
     cache_bytes: int
     """On-chip memory for weights; what does not fit is sent again for each inference."""
 
