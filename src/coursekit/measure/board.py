@@ -24,6 +24,7 @@ from math import ceil
 import msgspec
 
 from coursekit.errors import DeviceError, ToolError, UnreadableWork
+from coursekit.figures import figure
 from coursekit.measure import ssh
 from coursekit.measure.asking import CRASHES, ask, clean, decode
 from coursekit.measure.documents import CannotRun, Crashed, NoRuntime, Runs, Timed, TooSlow, Window
@@ -238,4 +239,4 @@ def _figure(timed: Timed, times: Sequence[float], profile: Profile, timing: Timi
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{figure(100 * share)} %"

@@ -78,7 +78,7 @@ def run(
     if heard.too_much:
         raise DeviceError(f"the board {to} printed more than {most:,} bytes.", fix=NOISE)
     if heard.returncode == _SSH_FAILED:
-        raise fault(said or heard.stderr.decode("utf-8", "replace"), to, begun=bool(heard.stdout))
+        raise fault(said or heard.stderr.decode("utf-8", "replace"), to)
     return heard.stdout, heard.stderr, heard.returncode
 
 
@@ -91,8 +91,9 @@ def converse(words: Sequence[str], sent: bytes, *, begin: float, end: float, mos
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
-    except FileNotFoundError as error:
-        raise ToolError(f"the program {words[0]} is not installed.", fix="apt-get install openssh-client") from error
+    except (FileNotFoundError, PermissionError) as error:
+        what = f"the program {words[0]} cannot be started: {error.strerror}."
+        raise ToolError(what, fix="install OpenSSH's client: apt-get install openssh-client") from error
     printed = {process.stdout: bytearray(), process.stderr: bytearray()}
     with process:
         try:
@@ -158,7 +159,7 @@ def _write(descriptor: int, left: memoryview) -> memoryview:
         return left[:0]
 
 
-def fault(log: str, to: Address, *, begun: bool) -> DeviceError:
+def fault(log: str, to: Address) -> DeviceError:
     """Give the error that ssh's own words mean; one that it has no words for may pass."""
     lines = [line for line in log.splitlines() if line.strip()] or ["it does not say why"]
     last = clean(lines[-1]).rstrip(".")
@@ -178,5 +179,6 @@ def fault(log: str, to: Address, *, begun: bool) -> DeviceError:
         return DeviceError(f"there is no machine called {to.host}: {last}.", fix="mend device in the profile.")
     if "onfiguration option" in log or "Bad owner or permissions" in log:
         return DeviceError(f"ssh cannot use its configuration: {last}.", fix="mend ~/.ssh/config.")
-    what = f"the connection to the board {to} was lost" if begun else f"the board {to} cannot be reached"
+    never_was = "connect to host" in log or "resolve hostname" in log
+    what = f"the board {to} cannot be reached" if never_was else f"the connection to the board {to} was lost"
     return Interrupted(f"{what}: {last}.", fix=f"see that it is on and connected: {by_hand}")
