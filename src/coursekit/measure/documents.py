@@ -17,6 +17,7 @@ MAX_COUNT = 2**53
 """No honest count of bytes or operations comes near; beyond it a JSON reader would round."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class Problem(Record, frozen=True, kw_only=True, tag="problem"):
@@ -180,3 +181,44 @@ class Places(Record, frozen=True, kw_only=True, tag="places"):
     note: str = ""
     refusal: str = ""
     """Why the work of some cannot be counted, so that there is no time; empty if it can."""
+
+
+# --- What a board answers: `onboard.py` writes these words as plain JSON ----------------------------------------------
+
+
+class Window(Record, frozen=True, kw_only=True):
+    """One stretch of inferences of one input."""
+
+    inferences: Positive
+    nanoseconds: Positive
+    input: Count
+    """A checksum of the input."""
+
+
+class Timed(Record, frozen=True, kw_only=True, tag="timed"):
+    """The board ran the model, window by window."""
+
+    machine: str
+    """What its firmware calls it, its architecture and its kernel."""
+    governor: str
+    """What sets its clock; empty where nothing says so."""
+    windows: tuple[Window, ...]
+
+
+class NoRuntime(Record, frozen=True, kw_only=True, tag="no runtime"):
+    """The board does not have the runtime that the profile names."""
+
+    found: tuple[str, ...]
+    """Those it has, each with its version."""
+
+
+class Crashed(Record, frozen=True, kw_only=True, tag="crashed"):
+    """The process in which the model was opened ended by this signal."""
+
+    signal: Count
+
+
+class TooSlow(Record, frozen=True, kw_only=True, tag="too slow"):
+    """The model was not done after this many seconds."""
+
+    seconds: Count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -17,7 +18,7 @@ from typing import get_args
 from coursekit.cost import Cost, Power, Unit
 from coursekit.decoding import decode_yaml, near
 from coursekit.errors import SpecError
-from coursekit.profiles.facts import EdgeTPU, Reserve, Roofline, Timing, Vela
+from coursekit.profiles.facts import RUNTIMES, EdgeTPU, Reserve, Roofline, Timing, Vela, address
 from coursekit.records import Record, Status
 
 __all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela"]
@@ -141,6 +142,7 @@ def _check(profile: Profile, where: str) -> None:
     _check_vela(profile, where)
     _check_roofline(profile, where)
     _check_bands(profile, where)
+    _check_device(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
     stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) not in (None, ""))]
@@ -219,3 +221,34 @@ def _check_bands(profile: Profile, where: str) -> None:
         stated = getattr(profile, field)
         if stated and not 0 < stated.band < 1:
             raise SpecError(f"{field}.band must be between zero and one.", where=where)
+
+
+def _check_device(profile: Profile, where: str) -> None:
+    """Refuse a board that cannot be asked, and an address that ssh would take for something else."""
+    by_board = "board" in profile.engines.values()
+    if not profile.device and not by_board:
+        return
+    if not by_board:
+        raise SpecError("device is stated, and no engine asks it.", where=where, fix="set engines.latency_ms to board.")
+    if not profile.device or profile.timing is None:
+        raise SpecError("the engine 'board' needs device and timing.", where=where)
+    try:
+        address(profile.device)
+    except SpecError as error:
+        raise SpecError(error.what, where=where, fix=error.fix) from error
+    _check_timing(profile.timing, where)
+    package, _, version = profile.runtime_version.partition(" ")
+    if package not in RUNTIMES or not re.fullmatch(r"[0-9A-Za-z.+!-]+", version):
+        fix = (
+            f"write the package and its version, as in 'ai-edge-litert 2.1.2'; the package is {' or '.join(RUNTIMES)}."
+        )
+        raise SpecError("runtime_version does not name the package on the board.", where=where, fix=fix)
+
+
+def _check_timing(timing: Timing, where: str) -> None:
+    """Refuse windows that are none, and a Python that a shell would take for an option."""
+    for field, least, most in (("seconds", 0.01, 600), ("repeats", 3, 100), ("spread", 0, 1), ("threads", 1, 256)):
+        if not least <= getattr(timing, field) <= most:
+            raise SpecError(f"timing.{field} must be between {least} and {most}.", where=where)
+    if not re.fullmatch(r"[\w./][\w./+-]*", timing.python, re.ASCII):
+        raise SpecError("timing.python must be the plain path of a program.", where=where)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
+from coursekit.errors import SpecError
 from coursekit.records import Record
 
 Accelerator = Literal["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256"]
@@ -75,3 +77,40 @@ class Timing(Record, frozen=True, kw_only=True):
     """Windows, or pairs of runs, at least."""
     spread: float
     """A share: windows that differ by more, or a comparison of a model with itself that does, are no measurement."""
+    threads: int = 1
+    """Threads that the runtime may use on a board."""
+    python: str = "python3"
+    """The Python on a board that has the runtime; a relative path starts in the account's home."""
+
+
+RUNTIMES = ("ai-edge-litert", "tflite-runtime", "tensorflow")
+"""The packages that can run a model on a board, as `runtime_version` begins."""
+
+_SSH = re.compile(
+    r"ssh://(?:(?P<user>[a-z_][a-z0-9_.-]*)@)?"
+    r"(?P<host>[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Address(Record, frozen=True, kw_only=True):
+    """Where a board is: what is left out is for the user's own ssh configuration to say."""
+
+    host: str
+    user: str = ""
+    port: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}" if self.user else self.host
+
+
+def address(device: str) -> Address:
+    """Read `ssh://USER@HOST:PORT`, where nothing can be taken for an option of ssh. Raises `SpecError` for all else."""
+    found = _SSH.fullmatch(device)
+    port = int(found["port"] or 22) if found else 0
+    if not found or port > 65_535:
+        raise SpecError("device is no address of a board.", fix="write it as ssh://USER@HOST:PORT.")
+    return Address(
+        host=found["host"].strip("[]"), user=found["user"] or "", port=int(found["port"]) if found["port"] else None
+    )
