@@ -32,13 +32,21 @@ def build(
     inputs: tuple[int, ...] = (0,),
     outputs: tuple[int, ...] = (-1,),
     copies: int = 1,
+    *,
+    open_first: bool = False,
 ) -> bytes:
-    """Give the file; negative outputs count from the end, `copies` repeats the same subgraph by reference."""
+    """Give the file; negative outputs count from the end, `copies` repeats the same subgraph by reference.
+
+    With `open_first` the first size of every computed tensor is left open, as converters leave a batch.
+    """
     model = schema.ModelT()
     model.version = 3
     model.buffers = [schema.BufferT()]
     graph = schema.SubGraphT()
     graph.tensors = [_tensor(tensor, model, number) for number, tensor in enumerate(tensors)]
+    for entry, tensor in zip(graph.tensors, tensors, strict=True):
+        if open_first and tensor.data is None:
+            entry.shapeSignature = [-1, *tensor.shape[1:]]
     model.operatorCodes = [_code(operator) for operator in operators]
     graph.operators = [_operator(operator, number) for number, operator in enumerate(operators)]
     graph.inputs = list(inputs)

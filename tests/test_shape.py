@@ -42,6 +42,7 @@ OUTSIDE = {
     "psycopg": {"gradebook"},
     "ai_edge_litert": {"measure"},
     "tflite_micro": {"measure"},
+    "ethosu": {"measure"},
     "tensorflow": set(),
     "pytest": {"pytest_plugin"},
     "click": {"cli"},

@@ -15,7 +15,8 @@ import msgspec
 from coursekit import profiles
 from coursekit.cost import Cost, Power, Unit
 from coursekit.errors import SpecError
-from coursekit.profiles import Profile, calibration
+from coursekit.profiles import Profile, Roofline, calibration
+from coursekit.profiles.calibration import rooflines
 from coursekit.records import Record
 
 INSIDE = 0.8
@@ -34,8 +35,18 @@ _MOVED = 0.01
 """Prices that differ by less than this from a refit are the same: other machines round the last digit otherwise."""
 
 
+UNCHECKED = 0.5
+"""No roofline that cannot be checked on a published figure has a narrower band."""
+
+_ANCHORED = 0.03
+"""An anchor comes out as published to this share; thousandths of a rate and a shared link leave no more."""
+
+
 class Verdict(Record, frozen=True, kw_only=True):
-    """What a profile publishes beside what its measurements say. Errors, bands and shares are fractions of one."""
+    """What a profile publishes beside what its measurements say. Errors, bands and shares are fractions of one.
+
+    Of a roofline, `rows` are the figures that it is checked on, and `family_error` is its mean error on them.
+    """
 
     profile: str
     status: str
@@ -78,10 +89,14 @@ class Change(Record, frozen=True, kw_only=True):
 
 
 def verify(folders: Sequence[Path] = ()) -> tuple[Verdict, ...]:
-    """Check every profile that has prices against the measurements that the package brings."""
+    """Check every profile that has prices or rates against the measurements that the package brings."""
     boards = [profiles.load(name, folders) for name in profiles.names(folders)]
     by_name = {board.name: board for board in boards}
-    return tuple(_verdict(board, by_name) for board in boards if board.cost)
+    return tuple(
+        _verdict(board, by_name) if board.cost else _bounded(board, board.roofline)
+        for board in boards
+        if board.cost or board.roofline
+    )
 
 
 def fit(name: str, folders: Sequence[Path] = ()) -> Change:
@@ -172,6 +187,40 @@ def _verdict(board: Profile, boards: dict[str, Profile]) -> Verdict:
         problem = "it has prices, no measurements here, and names no profile that they are taken from"
         return Verdict(profile=board.name, status=board.status, rows=0, families=0, band=cost.band, problems=(problem,))
     return _measured(board, cost, rows)
+
+
+def _bounded(board: Profile, stated: Roofline | None) -> Verdict:
+    """Hold a roofline to the published figures that its efficiencies were not taken from."""
+    assert stated is not None  # noqa: S101 - the caller chose boards with rates
+    rows = rooflines.rows(board.name)
+    checks = [row for row in rows if not row.anchor]
+    misses = [rooflines.miss(board, row) for row in checks]
+    verdict = Verdict(
+        profile=board.name,
+        status=board.status,
+        rows=len(checks),
+        families=len({row.family for row in checks}),
+        band=stated.band,
+        family_error=_mean(misses),
+        largest_error=max(map(abs, misses), default=None),
+        inside=_inside(misses, stated.band) if misses else None,
+    )
+    problems = []
+    if verdict.family_error is None:
+        if stated.band < UNCHECKED:
+            problems.append(f"its band is {stated.band:.1%} and there is no published figure to check it on")
+    elif verdict.family_error > stated.band:
+        problems.append(f"its band is {stated.band:.1%} and its error is {verdict.family_error:.1%}")
+    if verdict.inside is not None and verdict.inside < INSIDE:
+        problems.append(f"only {verdict.inside:.0%} of checked models lie in its band of {stated.band:.1%}")
+    problems += [
+        f"its rates for {row.dtype} are not those that give {row.model}'s published figure"
+        for row in rows
+        if row.anchor and abs(rooflines.miss(board, row)) > _ANCHORED
+    ]
+    if board.status != "datasheet":
+        problems.append("its rates are of data sheets, so its status must be datasheet")
+    return msgspec.structs.replace(verdict, problems=tuple(problems))
 
 
 def _measured(board: Profile, cost: Cost, rows: Sequence[calibration.Row]) -> Verdict:

@@ -17,6 +17,7 @@ _PACKAGES = {
     "nbgrader": "release, gradebook and feedback; pip install 'coursekit[grade]'",
     "ai_edge_litert": "a model's outputs and operators; it comes with coursekit",
     "tflite_micro": "arena_bytes; pip install 'coursekit[tflm]', on Linux and x86_64",
+    "ethosu": "boards with an Ethos-U; pip install 'coursekit[vela]'",
 }
 _PROGRAMS = {"bwrap": "the sandbox; apt install bubblewrap", "git": "submissions from repositories; apt install git"}
 

@@ -3,7 +3,7 @@
     CoursekitError
     ├── StudentError    exit 3   MissingWork, UnreadableWork, RunError
     ├── AuthorError     exit 4   SpecError, GraderError, CourseError
-    └── MachineError    exit 5   SandboxError, ToolError, GradebookError
+    └── MachineError    exit 5   SandboxError, ToolError, DeviceError, GradebookError
 
 Edges turn foreign errors into these at the border. The command line is the one place that catches them;
 anything else shows its traceback, because then it is a bug.
@@ -64,7 +64,7 @@ class CourseError(AuthorError):
 
 
 class MachineError(CoursekitError):
-    """This machine: a program that is missing, a box that does not start, a database that does not answer."""
+    """This machine or one that it uses: a program is missing, a box does not start, a database does not answer."""
 
     exit_code = 5
 
@@ -75,6 +75,10 @@ class SandboxError(MachineError):
 
 class ToolError(MachineError):
     """A program or package that an engine needs is missing or of the wrong version."""
+
+
+class DeviceError(MachineError):
+    """A board that cannot be reached, loses its connection, or is too noisy to time anything on."""
 
 
 class GradebookError(MachineError):

@@ -18,7 +18,7 @@ from coursekit.grading import Plan
 from coursekit.plainfile import plain_files
 from coursekit.records import Assignment, Course, GradedCell, SandboxName
 
-_TOOLS = ("ai-edge-litert", "ipykernel", "nbgrader", "numpy", "pytest", "tensorflow", "tflite-micro")
+_TOOLS = ("ai-edge-litert", "ethos-u-vela", "ipykernel", "nbgrader", "numpy", "pytest", "tensorflow", "tflite-micro")
 _RELEASE_BYTES = 500_000_000
 _OURS = ("assignment.yaml", "README.md")
 _CHECKS = "checks"

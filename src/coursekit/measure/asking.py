@@ -19,7 +19,7 @@ from coursekit.records import Finished, RunInside
 UNKNOWN = "unknown"
 """The value of a figure that cannot be had; its note says why."""
 
-_CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """The signals by which a native library ends when its input breaks it."""
 
 
@@ -41,8 +41,8 @@ def ask(
     if finished.stopped:
         raise UnreadableWork(f"Your model was too much for {reader} and was stopped: {clean(finished.stopped)}.")
     signal = finished.returncode - 128 if finished.returncode > 128 else -finished.returncode
-    if signal in _CRASHES:
-        raise UnreadableWork(f"Your model makes {reader} crash ({_CRASHES[signal]}).")
+    if signal in CRASHES:
+        raise UnreadableWork(f"Your model makes {reader} crash ({CRASHES[signal]}).")
     if finished.returncode != 0:
         lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["it printed nothing"]
         raise ToolError(f"{reader} ended with status {finished.returncode}: {clean(lines[-1])}", where=module)

@@ -6,7 +6,9 @@ says is all in one file, and its hash is the version that a score names.
 
 from __future__ import annotations
 
+import configparser
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,10 +18,11 @@ from typing import get_args
 from coursekit.cost import Cost, Power, Unit
 from coursekit.decoding import decode_yaml, near
 from coursekit.errors import SpecError
-from coursekit.profiles.facts import EdgeTPU, Reserve, Roofline, Timing, Vela
+from coursekit.profiles.facts import RUNTIMES, EdgeTPU, Reserve, Roofline, Timing, Vela, address
 from coursekit.records import Record, Status
 
-__all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela", "load", "names", "path", "sha256"]
+__all__ = ["EdgeTPU", "Profile", "Reserve", "Roofline", "Timing", "Vela"]
+__all__ += ["load", "names", "path", "sha256", "vela_systems"]
 
 _NEED_SOURCES = ("board", "core", "runtime", "runtime_version", "memory", "dtypes", "engines", "status")
 """Every fact that all boards have and a reader may ask the origin of: all fields but the name and the title."""
@@ -90,8 +93,12 @@ def load(name: str, folders: Sequence[Path] = ()) -> Profile:
 
 
 def sha256(name: str, folders: Sequence[Path] = ()) -> str:
-    """Give the hash of the profile's file, which stands in a score for the profile's version."""
-    return hashlib.sha256(_find(name, folders).read_bytes()).hexdigest()
+    """Give the hash of the profile's file, which stands in a score for the profile's version.
+
+    Where the profile names systems of `ethos-u.ini`, those are behind the file in what is hashed.
+    """
+    data = _find(name, folders).read_bytes()
+    return hashlib.sha256(data + vela_systems() if load(name, folders).vela else data).hexdigest()
 
 
 def path(name: str, folders: Sequence[Path] = ()) -> Path:
@@ -100,6 +107,11 @@ def path(name: str, folders: Sequence[Path] = ()) -> Path:
     if not isinstance(file, Path):
         raise SpecError(f"profile '{name}' lies in an archive and cannot be changed.")
     return file
+
+
+def vela_systems() -> bytes:
+    """Give `ethos-u.ini`: the systems and placements of memory that profiles with `vela` name."""
+    return (resources.files(__name__) / "ethos-u.ini").read_bytes()
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Traversable]:
@@ -127,7 +139,10 @@ def _check(profile: Profile, where: str) -> None:
     """Refuse a profile whose figures cannot be meant or have no source."""
     _check_sizes(profile, where)
     _check_cost(profile, where)
+    _check_vela(profile, where)
+    _check_roofline(profile, where)
     _check_bands(profile, where)
+    _check_device(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
     stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) not in (None, ""))]
@@ -167,9 +182,73 @@ def _check_cost(profile: Profile, where: str) -> None:
         raise SpecError("power.active_uw must be more than zero.", where=where)
 
 
+def _check_vela(profile: Profile, where: str) -> None:
+    """Refuse a system or a placement of memory that does not exist, and another clock than the system has."""
+    if profile.vela is None:
+        return
+    systems = configparser.ConfigParser()
+    systems.read_string(vela_systems().decode())
+    system, placement = f"System_Config.{profile.vela.system_config}", f"Memory_Mode.{profile.vela.memory_mode}"
+    for field, name in (("system_config", system), ("memory_mode", placement)):
+        if not systems.has_section(name):
+            fix = near(name, systems.sections())
+            raise SpecError(f"vela.{field}: ethos-u.ini has no section '{name}'.", where=where, fix=fix)
+    if profile.clock_hz != systems.getfloat(system, "core_clock"):
+        raise SpecError(f"clock_hz is not the core_clock of {system} in ethos-u.ini.", where=where)
+
+
+def _check_roofline(profile: Profile, where: str) -> None:
+    """Refuse rates by which some work would be free or faster than the data sheet has it, and an empty accelerator."""
+    if profile.edgetpu and (profile.edgetpu.cache_bytes <= 0 or not profile.edgetpu.operators):
+        raise SpecError("edgetpu needs cache_bytes above zero and operators.", where=where)
+    stated = profile.roofline
+    if stated is None:
+        return
+    if not stated.macs_per_second or min(stated.macs_per_second.values()) <= 0 or stated.bytes_per_second <= 0:
+        raise SpecError("roofline.macs_per_second and bytes_per_second must be more than zero.", where=where)
+    if set(stated.efficiency_per_mille) != set(stated.macs_per_second):
+        raise SpecError("roofline.efficiency_per_mille must name the types of macs_per_second.", where=where)
+    for share in (*stated.efficiency_per_mille.values(), stated.depthwise_per_mille, stated.traffic_per_mille):
+        if not 0 < share <= 1000:
+            raise SpecError("roofline: shares are thousandths, from 1 to 1000.", where=where)
+    if stated.operator_ns < 0 or stated.start_ns < 0:
+        raise SpecError("roofline.operator_ns and start_ns cannot be less than zero.", where=where)
+
+
 def _check_bands(profile: Profile, where: str) -> None:
     """Refuse bands that say nothing."""
     for field in ("cost", "power", "roofline", "vela"):
         stated = getattr(profile, field)
         if stated and not 0 < stated.band < 1:
             raise SpecError(f"{field}.band must be between zero and one.", where=where)
+
+
+def _check_device(profile: Profile, where: str) -> None:
+    """Refuse a board that cannot be asked, and an address that ssh would take for something else."""
+    by_board = "board" in profile.engines.values()
+    if not profile.device and not by_board:
+        return
+    if not by_board:
+        raise SpecError("device is stated, and no engine asks it.", where=where, fix="set engines.latency_ms to board.")
+    if not profile.device or profile.timing is None:
+        raise SpecError("the engine 'board' needs device and timing.", where=where)
+    try:
+        address(profile.device)
+    except SpecError as error:
+        raise SpecError(error.what, where=where, fix=error.fix) from error
+    _check_timing(profile.timing, where)
+    package, _, version = profile.runtime_version.partition(" ")
+    if package not in RUNTIMES or not re.fullmatch(r"[0-9A-Za-z.+!-]+", version):
+        fix = (
+            f"write the package and its version, as in 'ai-edge-litert 2.1.2'; the package is {' or '.join(RUNTIMES)}."
+        )
+        raise SpecError("runtime_version does not name the package on the board.", where=where, fix=fix)
+
+
+def _check_timing(timing: Timing, where: str) -> None:
+    """Refuse windows that are none, and a Python that a shell would take for an option."""
+    for field, least, most in (("seconds", 0.01, 600), ("repeats", 3, 100), ("spread", 0, 1), ("threads", 1, 256)):
+        if not least <= getattr(timing, field) <= most:
+            raise SpecError(f"timing.{field} must be between {least} and {most}.", where=where)
+    if not re.fullmatch(r"[\w./][\w./+-]*", timing.python, re.ASCII):
+        raise SpecError("timing.python must be the plain path of a program.", where=where)

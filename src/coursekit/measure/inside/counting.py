@@ -19,12 +19,14 @@ _NUMPY = {"int8": "<i1", "uint8": "<u1", "int16": "<i2", "float16": "<f2", "floa
 
 _BITS = {"int2": 2, "int4": 4, "uint4": 4, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "float16": 16}
 _BITS |= {"bfloat16": 16, "float8_e4m3fn": 8, "float8_e5m2": 8, "int32": 32, "uint32": 32, "float32": 32}
-_BITS |= {"int64": 64, "uint64": 64, "float64": 64}
+_BITS |= {"int64": 64, "uint64": 64, "float64": 64, "bool": 8}
 
 _WEIGHTS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """The axis of the output channels in the weights, which are the second input of each of these."""
 
 _RANKS = {"CONV_2D": 4, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 4}
+
+_POOLS = {"MAX_POOL_2D", "AVERAGE_POOL_2D"}
 
 _OPAQUE = {
     "CALL",
@@ -93,6 +95,19 @@ def _shape(tensors: tuple[int, ...], position: int, shapes: Shapes) -> tuple[int
     if position >= len(tensors) or not 0 <= tensors[position] < len(shapes):
         raise UnreadableWork("Your model is damaged: an operator lacks one of its tensors.")
     return shapes[tensors[position]]
+
+
+def pooled(operator: Operator, shapes: Shapes) -> int:
+    """Count the values that the windows of a pool accumulate; none for any other operator."""
+    return math.prod(_shape(operator.outputs, 0, shapes)) * operator.window if operator.name in _POOLS else 0
+
+
+def tensor_bytes(main: Subgraph, index: int, shapes: Shapes) -> int:
+    """Count the bytes of a tensor: of a constant as stored, of others by their type, 8 a value if it is not known."""
+    tensor = main.tensor(index)
+    if tensor.data is not None:
+        return len(tensor.data)
+    return -(-math.prod(shapes[index]) * _BITS.get(tensor.dtype, 64) // 8)
 
 
 def declared_shapes(graph: Graph) -> Shapes:

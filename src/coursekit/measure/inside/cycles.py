@@ -18,7 +18,7 @@ def main() -> None:
 def work(model: bytes) -> Work:
     """Give the work of one model, by the shapes that running it gives; by its own where LiteRT cannot run it."""
     graph = read(model)
-    if reason := _refusal(graph.custom_operators, counting.uncounted(graph)):
+    if reason := refusal(graph.custom_operators, counting.uncounted(graph)):
         return Work(refusal=reason)
     shapes = try_shapes(model, graph)
     note = ""
@@ -28,7 +28,8 @@ def work(model: bytes) -> Work:
     return Work(steps=steps(graph, shapes), largest_bytes=largest_bytes(graph, shapes), note=note)
 
 
-def _refusal(custom: tuple[str, ...], uncounted: str) -> str:
+def refusal(custom: tuple[str, ...], uncounted: str) -> str:
+    """Say why the work of a model cannot be counted; empty if it can."""
     if custom:
         return f"The work of custom operators cannot be counted: {', '.join(custom[:10])}."
     return uncounted

@@ -28,6 +28,8 @@ class Tensor(Struct, frozen=True, kw_only=True):
     name: str
     dtype: str
     shape: tuple[int, ...]
+    signature: tuple[int, ...] = ()
+    """The sizes as the converter knew them, below zero where they are left open; empty if all are as in `shape`."""
     buffer: int
     data: Any
     """The constant's bytes as a uint8 array that shares the file's memory; None if it is computed."""
@@ -174,6 +176,7 @@ def _tensor(root: Any, entry: Any, model: bytes) -> Tensor:
         name=name,
         dtype=_TYPES.get(entry.Type(), f"type {entry.Type()}"),
         shape=shape,
+        signature=_numbers(entry.ShapeSignatureAsNumpy(), entry.ShapeSignatureLength()),
         buffer=entry.Buffer(),
         data=_constant(root, entry.Buffer(), model),
         quantized=quantization is not None and quantization.ScaleLength() > 0,

@@ -54,6 +54,18 @@ def try_shapes(model: bytes, graph: Graph) -> list[tuple[int, ...]] | str:
     return [found.get(number, tensor.shape) for number, tensor in enumerate(graph.main.tensors)]
 
 
+def misstated(graph: Graph, computed: list[tuple[int, ...]]) -> str:
+    """Say where the file states another shape than running it gave; empty if nowhere.
+
+    A tool that takes the stated shapes as they are would find a file that understates them small.
+    """
+    for tensor, real in zip(graph.main.tensors, computed, strict=True):
+        if tensor.shape != real:
+            stated, given = ("x".join(map(str, shape)) or "none" for shape in (tensor.shape, real))
+            return f"the file states for '{tensor.name}' the shape {stated}, and running it gives {given}"
+    return ""
+
+
 def run_on_zeros(running: Any) -> None:
     """Run a model once on zeros of the shapes that it states; raise what LiteRT raises if it cannot."""
     running.allocate_tensors()

@@ -13,9 +13,8 @@ import numpy as np
 
 from coursekit.measure.documents import Arena, CannotRun, Missing
 from coursekit.measure.inside.answer import answer
-from coursekit.measure.inside.counting import declared_shapes
 from coursekit.measure.inside.graph import Graph, read
-from coursekit.measure.inside.running import try_shapes
+from coursekit.measure.inside.running import misstated, try_shapes
 
 ARENA_BYTES = 64 * 2**20
 """More than any board here has: the allocator says how much of it was used."""
@@ -33,7 +32,8 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
         return Missing(package="tflite-micro", extra="tflm")
-    if lie := _wrong_shape(model, graph):
+    shapes = try_shapes(model, graph)
+    if not isinstance(shapes, str) and (lie := misstated(graph, shapes)):  # what LiteRT cannot run, it may
         return CannotRun(reason=lie)
     said: list[str] = []
     try:
@@ -52,23 +52,6 @@ def _run(interpreter: Any, inputs: int) -> None:
         entry = interpreter.get_input_details(number)
         interpreter.set_input(np.zeros(entry["shape"], entry["dtype"]), number)
     interpreter.invoke()
-
-
-def _wrong_shape(model: bytes, graph: Graph) -> str:
-    """Say where the file states another shape than running it gives; empty if nowhere, or if LiteRT cannot run it.
-
-    TensorFlow Lite Micro takes the stated shapes as they are: a file that understates them would look small.
-    """
-    computed = try_shapes(model, graph)
-    if isinstance(computed, str):
-        return ""
-    for tensor, stated, real in zip(graph.main.tensors, declared_shapes(graph), computed, strict=True):
-        if stated != real:
-            shapes = (
-                f"{'x'.join(map(str, stated)) or 'none'}, and running it gives {'x'.join(map(str, real)) or 'none'}"
-            )
-            return f"the file states for '{tensor.name}' the shape {shapes}"
-    return ""
 
 
 def _listening(work: Callable[[], Any], said: list[str]) -> Any:
