@@ -49,9 +49,9 @@ class EdgeTPUEngine:
     """Gives how much of a model an Edge TPU takes, and an indicative `latency_ms`.
 
     `tpu_operators` counts the operators that are mapped, `cpu_operators` names those that are not, or is `none`;
-    `tpu_cache_free_bytes` is what the model's weights leave of the on-chip memory, and negative where some would be
-    sent over the link for each inference. All have the status `datasheet`. A latency is `uncalibrated`, which is never graded, where
-    operators other than conversions at the ends are left on the computer: what they take there is not in it.
+    `tpu_cache_free_bytes` is what the model's weights leave of the on-chip memory, and negative where some must be sent
+    over the link for each inference. All have the status `datasheet`. A latency is `uncalibrated`, which is never
+    graded, where operators other than conversions at the ends are left on the computer: it does not hold their time.
     """
 
     name = "edgetpu"
