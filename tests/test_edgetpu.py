@@ -151,6 +151,11 @@ def test_weights_that_do_not_fit_are_sent_each_time_and_cost_what_the_link_takes
     assert large["latency_ms"].value - small["latency_ms"].value == pytest.approx(100, rel=0.01)  # at 450 MB/s
 
 
+def test_leaving_a_layer_on_the_cpu_makes_no_room_in_the_cache():
+    found = measured(place("GELU"), place("CONV_2D", weight_bytes=9_000_000))
+    assert (found["tpu_operators"].value, found["tpu_cache_free_bytes"].value) == (0, 8_388_608 - 9_000_000)
+
+
 def test_inputs_and_outputs_cross_the_link():
     assert measured(place("CONV_2D"), ends=4_500_000)["latency_ms"].value == pytest.approx(11.01, abs=0.01)
 

@@ -41,17 +41,17 @@ class Mapping(Record, frozen=True, kw_only=True):
 
     @property
     def weight_bytes(self) -> int:
-        """The weights that the Edge TPU needs."""
-        return sum(place.load.weight_bytes for place in self.mapped)
+        """The weights of the whole model: leaving an operator on the computer makes no room."""
+        return sum(place.load.weight_bytes for place in (*self.mapped, *self.left, *self.conversions))
 
 
 class EdgeTPUEngine:
     """Gives how much of a model an Edge TPU takes, and an indicative `latency_ms`.
 
     `tpu_operators` counts the operators that are mapped, `cpu_operators` names those that are not, or is `none`;
-    `tpu_cache_free_bytes` is what the weights leave of the on-chip memory, and negative where some are sent over the
-    link for each inference. All have the status `datasheet`. A latency is `uncalibrated`, which is never graded, where
-    operators other than conversions at the ends are left on the computer: what they take there is not in it.
+    `tpu_cache_free_bytes` is what the model's weights leave of the on-chip memory, and negative where some must be sent
+    over the link for each inference. All have the status `datasheet`. A latency is `uncalibrated`, which is never
+    graded, where operators other than conversions at the ends are left on the computer: it does not hold their time.
     """
 
     name = "edgetpu"
@@ -130,7 +130,9 @@ def _reason(place: Place, operators: frozenset[str]) -> str:
 
 
 def _streamed(short: int) -> str:
-    return f"{short:,} bytes of weights do not fit on the chip and are sent for each inference." if short > 0 else ""
+    return (
+        f"{short:,} bytes of weights do not fit on the chip and must be sent for each inference." if short > 0 else ""
+    )
 
 
 def _explained(found: Places, split: Mapping, profile: Profile) -> Breakdown | None:
