@@ -303,6 +303,14 @@ def test_a_reference_adds_ratios_by_file_and_by_board():
     assert any(line.startswith("? rests on a figure that is uncalibrated") for line in below)
 
 
+@pytest.mark.parametrize(
+    ("points", "said"), [(2.5, "2.5 percentage points lost"), (-60.0, "60 percentage points gained")]
+)
+def test_a_drop_in_accuracy_below_zero_is_a_gain(points: float, said: str):
+    drop = figure("accuracy_drop_points", points, "percentage points")
+    assert row(shown(measured("a", against="ref", comparisons=(drop,))), "accuracy").endswith(said)
+
+
 def test_a_timed_ratio_shows_its_interval():
     timed = figure("latency_ratio", 0.48, profile="host", interval=(0.451, 0.507), status="measured")
     found = measured("host", "a", against="ref.tflite", comparisons=(timed,))

@@ -263,8 +263,8 @@ def _comparison(found: Measured) -> Iterator[RenderableType]:
             continue
         metric = sources.get(each.metric, each.metric)
         pair = [ours.get((metric, each.profile)), theirs.get((metric, each.profile))]
-        value = f"{measured(each)} lost" if each.metric == "accuracy_drop_points" else measured(each)
-        add(shown, metric, *(_plain(one) for one in pair), value + _doubt(each))
+        value = _lost(each) if each.metric == "accuracy_drop_points" else measured(each) + _doubt(each)
+        add(shown, metric, *(_plain(one) for one in pair), value)
     yield shown
     if several and any(each.profile for each in found.comparisons):
         yield _ratios(found)
@@ -272,6 +272,11 @@ def _comparison(found: Measured) -> Iterator[RenderableType]:
         yield Text("? rests on a figure that is uncalibrated, and is not graded", style="dim")
     unknown = [each for each in found.comparisons if each.value == _UNKNOWN]
     yield from _notes(unknown, several=several)
+
+
+def _lost(drop: Measurement) -> str:
+    value = float(drop.value)
+    return f"{figure(abs(value))} {drop.unit} {'gained' if value < 0 else 'lost'}"
 
 
 def _doubt(found: Measurement) -> str:
