@@ -200,7 +200,7 @@ def test_a_float_model_answers_to_the_bit_and_one_row_at_a_time():
 def test_another_input_shape_is_named_with_what_is_fed():
     with pytest.raises(UnreadableWork) as caught:
         measure.predict(models.convolution(28), np.zeros((2, 8, 8, 1)), inside)
-    assert caught.value.what == "Your model takes inputs of shape 28x28x1; this assignment feeds 8x8x1."
+    assert caught.value.what == "Your model takes inputs of shape 28x28x1; it was fed 8x8x1."
 
 
 def test_operators_that_litert_does_not_have_are_named_with_the_remedy():

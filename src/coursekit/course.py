@@ -55,6 +55,21 @@ def is_plain(root: Path) -> bool:
     return not (root / COURSE_FILE).is_file()
 
 
+def profile_folders(start: Path | None) -> tuple[Path, ...]:
+    """The folder with the course's own profiles, if it has one.
+
+    Without a named folder the course is looked for here, and there need be none. Raises CourseError if a named one is
+    in no course.
+    """
+    try:
+        own = find(start or Path()) / "autograder" / "profiles"
+    except CourseError:
+        if start is not None:
+            raise
+        return ()
+    return (own,) if own.is_dir() else ()
+
+
 def names(root: Path, source: str = "assignments") -> list[str]:
     """The names of the assignments, in order."""
     folder = root / source

@@ -38,6 +38,20 @@ def duration(seconds: float) -> str:
     return f"{round(seconds) // 60:,} min {round(seconds) % 60} s"
 
 
+def lasting(nanoseconds: int, digits: int = 3) -> str:
+    """Give a short time in the unit that suits it, with so many digits that count."""
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        short = float(f"{nanoseconds / size:.{digits}g}")
+        if short >= 1:
+            return f"{short:,.{max(0, digits - len(str(int(short))))}f} {unit}"
+    return f"{nanoseconds} ns"
+
+
+def portion(per_mille: int, *, some: bool = True) -> str:
+    """Give a share of a whole; `some` says that there is something, however little."""
+    return "<0.1 %" if some and per_mille == 0 else f"{per_mille / 10:.1f} %"
+
+
 def _written(value: float, digits: int) -> str:
     """Give a whole number with separators, any other with so many digits that count."""
     if abs(value) < _LARGE and float(value).is_integer():

@@ -47,12 +47,11 @@ def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxNa
         return Plan(assignment=spec, **common)
     hidden = root / "autograder" / name
     folder = root / "assignments" / name
-    own_profiles = root / "autograder" / "profiles"
     return Plan(
         assignment=spec,
         checks=checks(folder, hidden),
         hidden=str(hidden) if hidden.is_dir() else "",
-        profiles=(str(own_profiles),) if own_profiles.is_dir() else (),
+        profiles=tuple(map(str, course.profile_folders(root))),
         seed=course.seed(root, name),
         grader_sha256=course.fingerprint([path for path in (folder, hidden) if path.is_dir()]),
         **common,
@@ -98,10 +97,9 @@ def review(root: Path, name: str, cells: tuple[GradedCell, ...]) -> Assignment:
     """
     spec = course.assignment(root, name)
     where = f"assignments/{name}/assignment.yaml"
-    folders = [path for path in (root / "autograder" / "profiles",) if path.is_dir()]
     for target in spec.targets:
         if target.profile:
-            profiles.load(target.profile, folders)
+            profiles.load(target.profile, course.profile_folders(root))
     asked = examiner.listed(checks(root / "assignments" / name, root / "autograder" / name))
     specs.check_points(spec, asked, cells, where)
     return spec

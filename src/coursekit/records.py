@@ -233,7 +233,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     status: Status = "exact"
     note: str = ""
     interval: tuple[float, float] | None = None
-    """The 95 % confidence interval of a figure that was timed."""
+    """The 95 % confidence interval of a figure that was timed, or found on a sample of inputs."""
 
 
 class Part(Record, frozen=True, kw_only=True):

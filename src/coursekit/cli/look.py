@@ -13,40 +13,104 @@ if TYPE_CHECKING:
     from coursekit.records import SandboxName
 
 
+def _chart(_context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse before anything is measured what can only be a mistake; a model's file is not written over."""
+    if file is None:
+        return None
+    if file.suffix != ".svg":
+        raise click.BadParameter(f"'{file}' must end in .svg.", param=option)
+    if not file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder '{file.parent}'.", param=option)
+    return file
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--profile", "names", multiple=True, metavar="NAME", help="A reference board; may be given more than once."
 )
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Another model, to give the ratio of figures to.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Inputs x and labels y, to give the accuracy on.",
+)
+@click.option("--layers", "every", is_flag=True, help="Show every operator, on every board.")
+@click.option(
+    "--chart",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_chart,
+    metavar="FILE.svg",
+    help="Draw accuracy, size and latency.",
+)
+@click.option(
+    "--bars",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_chart,
+    metavar="FILE.svg",
+    help="Draw what each operator takes.",
+)
+@printing.own_profiles_option
 @printing.sandbox_option
 @printing.json_option
-def measure(model: Path, names: tuple[str, ...], sandbox: SandboxName, as_json: bool) -> None:
+def measure(
+    model: Path,
+    names: tuple[str, ...],
+    against: Path | None,
+    data: Path | None,
+    every: bool,
+    chart: Path | None,
+    bars: Path | None,
+    course: Path | None,
+    sandbox: SandboxName,
+    as_json: bool,
+) -> None:
     """Measure a model file: bytes, operators, arena, latency.
 
-    The file is opened in a sandbox, since a model is hostile input. Figures are the same on every machine.
+    The file is opened in a sandbox, since a model is hostile input. Figures are the same on every machine. With one
+    profile the latency is shown operator by operator; several stand beside each other.
     """
-    from coursekit import measuring  # noqa: PLC0415 - help must come at once
-    from coursekit.cli.tables import measurement_table  # noqa: PLC0415
+    from coursekit import course as courses  # noqa: PLC0415 - help must come at once
+    from coursekit import measuring  # noqa: PLC0415
+    from coursekit.cli.measured import report  # noqa: PLC0415
 
+    if (chart or bars) and not names:
+        raise click.UsageError("A chart needs a --profile.")
+    if chart and chart == bars:
+        raise click.UsageError("--chart and --bars need a file each.")
     with printing.waiting(f"Measuring {printing.safe(model.name)}..."):
-        found = measuring.measure(model, names, box=sandbox)
+        found = measuring.measure(
+            model, names, against=against, data=data, folders=courses.profile_folders(course), box=sandbox
+        )
+        drawn = measuring.draw(found, chart=chart, bars=bars)
     if as_json:
-        printing.document("measurements", model=str(model), measurements=found)
+        printing.document("measurements", **measuring.document(found))
     else:
-        printing.show(measurement_table(found))
+        printing.show(*report(found, every=every))
+        for file in drawn:
+            click.echo(f"Drawn: {file}")
 
 
 @click.group(invoke_without_command=True)
+@printing.own_profiles_option
 @printing.json_option
 @click.pass_context
-def profiles(context: click.Context, as_json: bool) -> None:
+def profiles(context: click.Context, course: Path | None, as_json: bool) -> None:
     """List the reference boards."""
     if context.invoked_subcommand is not None:
         return
-    from coursekit import profiles as boards  # noqa: PLC0415 - help must come at once
+    from coursekit import course as courses  # noqa: PLC0415 - help must come at once
+    from coursekit import profiles as boards  # noqa: PLC0415
     from coursekit.cli.tables import profile_table  # noqa: PLC0415
 
-    found = [boards.load(name) for name in boards.names()]
+    folders = courses.profile_folders(course)
+    found = [boards.load(name, folders) for name in boards.names(folders)]
     if as_json:
         printing.document("profiles", profiles=found)
     else:
@@ -55,13 +119,15 @@ def profiles(context: click.Context, as_json: bool) -> None:
 
 @profiles.command("show")
 @click.argument("name")
+@printing.own_profiles_option
 @printing.json_option
-def show_profile(name: str, as_json: bool) -> None:
+def show_profile(name: str, course: Path | None, as_json: bool) -> None:
     """Print every figure of one board with its source."""
-    from coursekit import profiles as boards  # noqa: PLC0415 - help must come at once
+    from coursekit import course as courses  # noqa: PLC0415 - help must come at once
+    from coursekit import profiles as boards  # noqa: PLC0415
     from coursekit.cli.tables import figure_table  # noqa: PLC0415
 
-    board = boards.load(name)
+    board = boards.load(name, courses.profile_folders(course))
     if as_json:
         printing.document("profile", profile=board)
     else:
@@ -69,17 +135,20 @@ def show_profile(name: str, as_json: bool) -> None:
 
 
 @profiles.command("verify")
+@printing.own_profiles_option
 @printing.json_option
-def verify_profiles(as_json: bool) -> None:
+def verify_profiles(course: Path | None, as_json: bool) -> None:
     """Hold every board's published error to its measurements.
 
-    Refits each board without one model, then without one family of models, and predicts what was left out. Leaves with
-    1 if a published band is narrower than the error, or a price is not what the measurements give.
+    Refits each board without one model, then without one family of models, and predicts what was left out: the mean
+    error by file and by family, the worst, and the share inside the band. Leaves with 1 if a published band is
+    narrower than the error, or a price is not what the measurements give.
     """
     from coursekit import calibrating  # noqa: PLC0415 - help must come at once
+    from coursekit import course as courses  # noqa: PLC0415
     from coursekit.cli.tables import verdict_table  # noqa: PLC0415
 
-    found = calibrating.verify()
+    found = calibrating.verify(courses.profile_folders(course))
     well = all(each.holds for each in found)
     if as_json:
         printing.document("verdicts", well=well, verdicts=found)
@@ -92,16 +161,19 @@ def verify_profiles(as_json: bool) -> None:
 @profiles.command("fit")
 @click.argument("name")
 @click.option("--dry-run/--write", default=True, show_default=True, help="Only show the change, or write it.")
+@printing.own_profiles_option
 @printing.json_option
-def fit_profile(name: str, dry_run: bool, as_json: bool) -> None:
+def fit_profile(name: str, dry_run: bool, course: Path | None, as_json: bool) -> None:
     """Fit one board's prices to its measurements again."""
     from coursekit import calibrating  # noqa: PLC0415 - help must come at once
+    from coursekit import course as courses  # noqa: PLC0415
     from coursekit import profiles as boards  # noqa: PLC0415
     from coursekit.cli.tables import change_table  # noqa: PLC0415
 
-    change = calibrating.fit(name)
+    folders = courses.profile_folders(course)
+    change = calibrating.fit(name, folders)
     if not dry_run:
-        calibrating.write(change, boards.path(name))
+        calibrating.write(change, boards.path(name, folders))
     if as_json:
         printing.document("fit", written=not dry_run, change=change)
     else:

@@ -42,6 +42,17 @@ def course_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def own_profiles_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that names the course whose own profiles count too; none is needed."""
+    return click.option(
+        "--course",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=None,
+        metavar="FOLDER",
+        help="The course whose own profiles count too.  [default: the one here, if any]",
+    )(command)
+
+
 def sandbox_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option that says how code is kept in."""
     return click.option(

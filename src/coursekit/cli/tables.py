@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from coursekit.records import Measurement, Proof
-from coursekit.report.phrases import clean, measured
+from coursekit.records import Proof
+from coursekit.report.phrases import clean
 
 if TYPE_CHECKING:
     from coursekit.calibrating import Change, Verdict
@@ -20,77 +21,91 @@ if TYPE_CHECKING:
     from coursekit.profiles import Profile
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
+def table(*columns: str, title: str = "", gap: int = 3, right: Sequence[str] = ()) -> Table:
+    """An empty table with these columns so many spaces apart; those in `right` hold numbers."""
+    shown = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, gap - 1, 0, 0),
+        header_style="bold",
+        title=title or None,
+        title_justify="left",
+    )
     for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+        shown.add_column(column, overflow="fold", justify="right" if column in right else "left")
+    return shown
 
 
-def _add(table: Table, *cells: str | Text) -> None:
+def add(shown: Table, *cells: str | Text) -> None:
     """A row whose text means nothing but itself: brackets are no markup."""
-    table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
+    shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
 
 
-def _mark(good: bool, yes: str, no: str) -> Text:
+def mark(good: bool, yes: str, no: str) -> Text:
+    """A tick or a cross with its word."""
     return Text(f"✓ {yes}", style="green") if good else Text(f"✗ {no}", style="red")
 
 
 def proof_table(proofs: Sequence[Proof]) -> RenderableType:
     """One line per case, with what differs below it."""
-    table = _table("Assignment", "Case", "Earned", "", "Why")
+    shown = table("Assignment", "Case", "Earned", "", "Why")
     for proof in proofs:
         numbers = [each for each in proof.earned.values() if each != "unscored"]
         told = Text(clean(proof.why))
         for difference in proof.differences:
             told.append(f"\n{clean(difference)}", style="red")
-        _add(
-            table, proof.assignment, proof.case, f"{sum(numbers):g}", _mark(proof.holds, "as written", "differs"), told
-        )
-    return table
-
-
-def measurement_table(found: Sequence[Measurement]) -> RenderableType:
-    """One line per figure, with its board, engine and status; a note stands below its value."""
-    table = _table("Metric", "Value", "Board", "Engine", "Status")
-    for column in ("Metric", "Board"):
-        next(each for each in table.columns if each.header == column).no_wrap = True
-    for each in found:
-        value = Text(measured(each) if each.value != "" else "none")
-        if each.note:
-            value.append(f"\n{clean(each.note)}", style="dim")
-        _add(table, each.metric, value, each.profile or "", each.engine, each.status)
-    return table
+        add(shown, proof.assignment, proof.case, f"{sum(numbers):g}", mark(proof.holds, "as written", "differs"), told)
+    return shown
 
 
 def profile_table(boards: Sequence[Profile]) -> RenderableType:
     """One line per board; `profiles show NAME` has the rest."""
-    table = _table("Profile", "Runtime", "RAM", "Flash", "Clock", "Status", "Band")
-    table.columns[0].no_wrap = True
+    heads = ("Profile", "Clock", "RAM", "Flash", "Status", "Band")
+    shown = table(*heads, gap=2, right=("Clock", "RAM", "Flash", "Band"))
     for each in boards:
-        runtime = f"{each.runtime} {each.runtime_version}".strip()
-        clock = f"{each.clock_hz / 1e6:g} MHz" if each.clock_hz else ""
-        band = f"±{_percent(each.band)}" if each.band else ""
-        _add(table, each.name, runtime, _kib(each.ram_bytes), _kib(each.flash_bytes), clock, each.status, band)
-    return table
+        sizes = (_clock(each.clock_hz), _memory(each.ram_bytes), _memory(each.flash_bytes))
+        add(shown, each.name, *sizes, each.status, f"±{_percent(each.band)}" if each.band else "")
+    return shown
 
 
-def _kib(size: int | None) -> str:
-    return f"{size // 1024:,} KiB" if size else ""
+def _clock(hertz: int | None) -> str:
+    if not hertz:
+        return ""
+    return f"{hertz / 1e9:g} GHz" if hertz >= 1e9 else f"{hertz / 1e6:g} MHz"
+
+
+def _memory(size: int | None) -> str:
+    """A size of memory as boards state it, in powers of two where it is a whole number of them."""
+    if not size:
+        return ""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << shift and size % (1 << shift) == 0:
+            return f"{size >> shift:,} {unit}"
+    return f"{size:,} bytes"
 
 
 def figure_table(board: Profile) -> RenderableType:
-    """Every field of one board with its source."""
-    table = _table("Figure", "Value", "Source", title=board.title)
+    """Every field of one board, with its source below its value."""
+    shown = table("Figure", "Value and source", title=board.title, gap=2)
+    shown.columns[0].no_wrap = True
     for field, value in msgspec.to_builtins(board).items():
-        if field not in ("sources", "title"):
-            _add(table, field, _plain(value), board.sources.get(field, ""))
-    return table
+        if field not in ("sources", "title") and value not in (None, ""):
+            source = Text(clean(board.sources.get(field, ""), 2_000), style="dim")
+            told = Group(Text(_plain(value)), Padding(source, (0, 0, 0, 4))) if source else Text(_plain(value))
+            shown.add_row(Text(field), told)
+    return shown
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, indent: str = "") -> str:
+    """A figure as lines: the parts of a section stand below each other."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {_plain(inner)}" for key, inner in value.items())
+        lines = (
+            f"{indent}{key}:{chr(10) if isinstance(inner, dict) else ' '}{_plain(inner, indent + '  ')}"
+            for key, inner in value.items()
+            if inner not in (None, "")
+        )
+        return "\n".join(lines)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -98,28 +113,26 @@ def _plain(value: object) -> str:
 
 def verdict_table(found: Sequence[Verdict]) -> RenderableType:
     """One line per board with prices: its error on models left out of the fit, beside the band that it publishes."""
-    table = _table("Profile", "Status", "Models", "Families", "File out", "Family out", "Worst", "Inside", "Band", "")
-    table.columns[0].no_wrap = True
+    heads = ("Models", "File", "Family", "Worst", "Inside", "Band")
+    shown = table("Profile", *heads, "", gap=2, right=heads)
     for each in found:
-        told = _mark(each.holds, "holds", "does not hold")
-        for problem in each.problems:
-            told.append(f"\n{clean(problem)}", style="red")
         errors = (each.file_error, each.family_error, each.largest_error, each.inside)
-        counts = (str(each.rows or ""), str(each.families or ""))
-        _add(table, each.profile, each.status, *counts, *map(_percent, errors), f"±{_percent(each.band)}", told)
-    return table
+        told = Text("✓", style="green") if each.holds else Text("✗", style="red")
+        add(shown, each.profile, str(each.rows or ""), *map(_percent, errors), f"±{_percent(each.band)}", told)
+    wrong = [Text(f"✗ {each.profile}: {clean(problem)}", style="red") for each in found for problem in each.problems]
+    return Group(shown, *(wrong or [Text("✓ every band holds")]))
 
 
 def change_table(change: Change, *, written: bool) -> RenderableType:
     """What a refit changes, price by price, and the errors that it then has."""
     done = "written" if written else "not written"
-    table = _table("Price", "Before", "After", title=f"{change.profile}: {len(change.moved)} prices change ({done})")
+    shown = table("Price", "Before", "After", title=f"{change.profile}: {len(change.moved)} prices change ({done})")
     for unit, (before, after) in change.moved.items():
-        _add(table, unit, f"{before / 1000:g}", f"{after / 1000:g}")
+        add(shown, unit, f"{before / 1000:g}", f"{after / 1000:g}")
     for field in ("file_error", "family_error", "inside", "band"):
         stated = _percent(getattr(change.before, field)) if change.before else ""
-        _add(table, field, stated, _percent(getattr(change.after, field)))
-    return table
+        add(shown, field, stated, _percent(getattr(change.after, field)))
+    return shown
 
 
 def _percent(share: float | None) -> str:
@@ -128,12 +141,12 @@ def _percent(share: float | None) -> str:
 
 def diagnosis_tables(found: Diagnosis) -> list[RenderableType]:
     """What is here, what the sandbox holds, what is wrong."""
-    machine = _table("Here", "", "What for", title=f"Python {found.python}, {found.machine}")
+    machine = table("Here", "", "What for", title=f"Python {found.python}, {found.machine}")
     for each in found.found:
-        _add(machine, each.name, _mark(each.here, "here", "not here"), each.detail)
-    limits = _table("Promise", "", "Tried", title=f"Sandbox: {found.sandbox}")
+        add(machine, each.name, mark(each.here, "here", "not here"), each.detail)
+    limits = table("Promise", "", "Tried", title=f"Sandbox: {found.sandbox}")
     for limit in found.limits:
-        _add(limits, limit.limit, _mark(limit.held, "held", "not held"), clean(limit.detail))
+        add(limits, limit.limit, mark(limit.held, "held", "not held"), clean(limit.detail))
     lines: list[RenderableType] = [machine]
     if found.limits:
         lines.append(limits)

@@ -13,13 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from coursekit import measure as measuring
 from coursekit import notebook, profiles, wire
 from coursekit.errors import GraderError, StudentError
 from coursekit.examination.attempt import Attempt
-from coursekit.figures import figure
+from coursekit.measure.ratios import ratio
 from coursekit.profiles import Profile
 from coursekit.records import Artifact, Collected, Measurement, RunInside, Target
 
@@ -186,10 +184,12 @@ class Model:
 
     def accuracy(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
         """The share of inputs whose largest output is the label's."""
+        from coursekit.measure.accuracy import right  # noqa: PLC0415 - the command line must not pay for numpy
+
         outputs = self.predict(x)
         if outputs.ndim != 2 or len(outputs) != len(y):
             raise Wrong(f"The model gives outputs of shape {outputs.shape}; one row of classes per input is needed.")
-        return float((outputs.argmax(axis=1) == y).mean())
+        return right(outputs, y) / len(y)
 
 
 class Targets:
@@ -232,12 +232,10 @@ class Targets:
         return Measurement(metric="accuracy", value=value, unit="", engine="litert")
 
     def _accuracy_drop(self, target: Target) -> Measurement:
+        from coursekit.measure.accuracy import drop  # noqa: PLC0415 - the command line must not pay for numpy
+
         before = self._accuracy_on(self.baseline(), target)
-        value = round(100 * (before - self._accuracy_on(self.model(), target)), 4)
-        note = f"against '{self.baseline().path}', which has {before:.4f}"
-        return Measurement(
-            metric="accuracy_drop_points", value=value, unit="percentage points", engine="litert", note=note
-        )
+        return drop(self._accuracy_on(self.model(), target), before, self.baseline().path)
 
     def _file_ratio(self, _: Target) -> Measurement:
         value = round(len(self.model().data) / len(self.baseline().data), 6)
@@ -246,17 +244,10 @@ class Targets:
     def _latency_ratio(self, target: Target) -> Measurement:
         """Both models on one profile: what is wrong with its prices is wrong for both, and mostly cancels."""
         after = self.model().measure("latency_ms", target.profile)
-        before = self.baseline().measure("latency_ms", target.profile)
-        value = round(_number(after) / _number(before), 6)
-        note = f"{figure(_number(after))} ms against {figure(_number(before))} ms of '{self.baseline().path}'"
-        return msgspec.structs.replace(after, metric="latency_ratio", value=value, unit="", note=note)
-
-
-def _number(found: Measurement) -> float:
-    """The value of a figure that is a time. Raises GraderError if it is none, or nothing."""
-    if isinstance(found.value, str) or found.value <= 0:
-        raise GraderError(f"{found.metric} on {found.profile} is {found.value}, and no ratio can be drawn from it.")
-    return float(found.value)
+        found = ratio(after, self.baseline().measure("latency_ms", target.profile), self.baseline().path)
+        if found.value == measuring.UNKNOWN:
+            raise GraderError(found.note)
+        return found
 
 
 def expected(spec: Any) -> str:

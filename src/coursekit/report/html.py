@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.resources
 from collections.abc import Iterator
 
-import jinja2
 from markupsafe import Markup
 
 from coursekit.figures import duration, memory, points
@@ -19,6 +17,7 @@ from coursekit.records import Check, Failure, Provenance, Record, Run, Score
 from coursekit.report import phrases
 from coursekit.report.bars import Bar, bar
 from coursekit.report.phrases import Word, clean
+from coursekit.report.templates import template, text
 
 _HASH_DIGITS = 12
 
@@ -58,27 +57,15 @@ class Page(Record, frozen=True, kw_only=True):
 
 def page(score: Score, course_title: str = "") -> str:
     """Give the feedback page of one submission as a whole HTML document."""
-    style = _text("page.css")
-    template = _template("page.html.jinja")
+    style = text("page.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return template.render(page=_page(score, course_title), style=Markup(style), style_hash=digest)  # noqa: S704 - ours
+    filled = template("page.html.jinja")
+    return filled.render(page=_page(score, course_title), style=Markup(style), style_hash=digest)  # noqa: S704 - ours
 
 
 def fragment(score: Score) -> str:
     """Give the score as a table to stand below a notebook's cell, in the notebook's own colours."""
-    return _template("cell.html.jinja").render(page=_page(score, ""))
-
-
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_text(name))
-
-
-def _text(name: str) -> str:
-    """Give a file that lies beside this module in the package."""
-    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
+    return template("cell.html.jinja").render(page=_page(score, ""))
 
 
 def _page(score: Score, course_title: str) -> Page:

@@ -118,12 +118,16 @@ def lateness(grade: Grade) -> str:
 
 
 def measured(measurement: Measurement, target: Target | None = None) -> str:
-    """Give a figure with its unit and its error band."""
+    """Give a figure with its unit, its error band and its confidence interval."""
     if isinstance(measurement.value, str):
         return clean(measurement.value, 80)
     unit = "" if measurement.unit == "1" else clean(measurement.unit, 20)
     band = f"±{figure(100 * measurement.band)} %" if measurement.band else ""
-    return " ".join(part for part in (figure(measurement.value, *_marks(target)), unit, band) if part)
+    sure = ""
+    if measurement.interval:
+        low, high = measurement.interval
+        sure = f"(95 %: {figure(low)} to {figure(high)})"
+    return " ".join(part for part in (figure(measurement.value, *_marks(target)), unit, band, sure) if part)
 
 
 def origin(measurement: Measurement) -> list[str]:

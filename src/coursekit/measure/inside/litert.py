@@ -82,7 +82,7 @@ def _take(running: Any, one: tuple[int, ...]) -> None:
     )
     if not fits:
         wants, fed = "x".join(map(str, shape[1:])) or "a single number", "x".join(map(str, one)) or "single numbers"
-        raise UnreadableWork(f"Your model takes inputs of shape {wants}; this assignment feeds {fed}.")
+        raise UnreadableWork(f"Your model takes inputs of shape {wants}; it was fed {fed}.")
     if shape != (1, *one):
         running.resize_tensor_input(inputs[0]["index"], (1, *one))
 
