@@ -317,9 +317,13 @@ def test_input_stays_open_until_the_program_is_done():
     assert (heard.stdout == sent, heard.returncode, heard.late) == (True, 0, "")
 
 
-def test_running_out_of_time_is_tried_again():
-    with pytest.raises(ssh.Interrupted, match=r"the board pi4 did not begin within 0\.05 seconds\."):
-        ssh.run(("sh", "-c", "exec sleep 60"), Address(host="pi4"), "id", b"", begin=0.05, end=1, most=100)
+@pytest.mark.parametrize(
+    ("script", "passes"), [("echo; exec sleep 60", True), ("exec sleep 60", False)], ids=["in mid-run", "in the queue"]
+)
+def test_a_run_that_is_late_is_worth_another_try_and_a_queue_is_not(script: str, passes: bool):
+    with pytest.raises(DeviceError, match=r"the board pi4 (was not done|did not begin) within 0\.05 seconds") as caught:
+        ssh.run(("sh", "-c", script), Address(host="pi4"), "id", b"", begin=0.05 + 60 * passes, end=0.05, most=100)
+    assert isinstance(caught.value, ssh.Interrupted) == passes
 
 
 CHANGED = """\
@@ -486,6 +490,20 @@ def test_a_model_that_breaks_its_runtime_is_told_of(fake: Path, does: str, docum
 @pytest.mark.box
 def test_a_model_that_does_not_end_is_stopped(fake: Path):
     assert told(fake, "signal.pause()", limit=1) == {"type": "too slow", "seconds": 1}
+
+
+@pytest.mark.box
+def test_what_a_model_leaves_running_ends_with_it(fake: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "alive")
+    does = f"""
+os.open({str(tmp_path / "alive")!r}, os.O_WRONLY)
+os._exit(0) if os.fork() else signal.pause()
+"""
+    with started(fake, does) as process:
+        with (tmp_path / "alive").open("rb") as alive:
+            assert alive.read() == b""
+        assert (process.stdout.read(), process.wait()) == (b"\n", 1)
+        assert b"ended without an answer" in process.stderr.read()
 
 
 @pytest.mark.box
