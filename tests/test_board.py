@@ -26,7 +26,7 @@ import courses
 import models
 from coursekit import measure, profiles
 from coursekit.errors import DeviceError, SpecError, ToolError, UnreadableWork
-from coursekit.measure import board, onboard, ssh
+from coursekit.measure import _asked_for, board, onboard, ssh
 from coursekit.measure.board import Board
 from coursekit.measure.documents import Runs, Timed, Window
 from coursekit.profiles.facts import Address, Timing, address
@@ -234,9 +234,6 @@ def test_the_spread_and_the_band_are_shares_of_the_median():
 @pytest.mark.parametrize(
     ("answer", "error", "sentence"),
     [
-        ({"type": "cannot run", "reason": "no\nX."}, UnreadableWork, "LiteRT on lab-pi4 cannot run your model: no X."),
-        ({"type": "too slow", "seconds": 9}, UnreadableWork, "is too slow for lab-pi4: it was stopped after 9 s."),
-        ({"type": "crashed", "signal": 11}, UnreadableWork, "Your model makes LiteRT on lab-pi4 crash (SIGSEGV)."),
         ({"type": "crashed", "signal": 9}, DeviceError, "timing on the board pi@pi4 was ended by signal 9."),
         ({"type": "no runtime", "found": []}, ToolError, f"the board pi@pi4 does not have {HERE}."),
         ({"type": "no runtime", "found": ["tensorflow 2.1"]}, ToolError, f"not have {HERE}; it has tensorflow 2.1."),
@@ -248,6 +245,23 @@ def test_each_answer_says_whose_move_it_is(tmp_path: Path, answer: object, error
     with pytest.raises(error) as caught:
         timed_by(Answers(tmp_path, json.dumps(answer).encode()), tmp_path)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ({"type": "cannot run", "reason": "no\nX."}, "LiteRT on lab-pi4 cannot run your model: no X."),
+        ({"type": "too slow", "seconds": 9}, "Your model is too slow for lab-pi4: it was stopped after 9 s."),
+        ({"type": "crashed", "signal": 11}, "Your model makes LiteRT on lab-pi4 crash (SIGSEGV)."),
+    ],
+)
+def test_a_model_that_the_board_refuses_has_an_unknown_time_and_a_sentence(
+    tmp_path: Path, answer: object, sentence: str
+):
+    found = timed_by(Answers(tmp_path, json.dumps(answer).encode()), tmp_path)
+    assert (found.value, found.note) == ("unknown", sentence)
+    with pytest.raises(UnreadableWork, match=r"lab-pi4"):
+        _asked_for("latency_ms", {"latency_ms": found}, None)
 
 
 @pytest.mark.parametrize(
@@ -317,9 +331,13 @@ def test_input_stays_open_until_the_program_is_done():
     assert (heard.stdout == sent, heard.returncode, heard.late) == (True, 0, "")
 
 
-def test_running_out_of_time_is_tried_again():
-    with pytest.raises(ssh.Interrupted, match=r"the board pi4 did not begin within 0\.05 seconds\."):
-        ssh.run(("sh", "-c", "exec sleep 60"), Address(host="pi4"), "id", b"", begin=0.05, end=1, most=100)
+@pytest.mark.parametrize(
+    ("script", "passes"), [("echo; exec sleep 60", True), ("exec sleep 60", False)], ids=["in mid-run", "in the queue"]
+)
+def test_a_run_that_is_late_is_worth_another_try_and_a_queue_is_not(script: str, passes: bool):
+    with pytest.raises(DeviceError, match=r"the board pi4 (was not done|did not begin) within 0\.05 seconds") as caught:
+        ssh.run(("sh", "-c", script), Address(host="pi4"), "id", b"", begin=0.05 + 60 * passes, end=0.05, most=100)
+    assert isinstance(caught.value, ssh.Interrupted) == passes
 
 
 CHANGED = """\
@@ -486,6 +504,20 @@ def test_a_model_that_breaks_its_runtime_is_told_of(fake: Path, does: str, docum
 @pytest.mark.box
 def test_a_model_that_does_not_end_is_stopped(fake: Path):
     assert told(fake, "signal.pause()", limit=1) == {"type": "too slow", "seconds": 1}
+
+
+@pytest.mark.box
+def test_what_a_model_leaves_running_ends_with_it(fake: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "alive")
+    does = f"""
+os.open({str(tmp_path / "alive")!r}, os.O_WRONLY)
+os._exit(0) if os.fork() else signal.pause()
+"""
+    with started(fake, does) as process:
+        with (tmp_path / "alive").open("rb") as alive:
+            assert alive.read() == b""
+        assert (process.stdout.read(), process.wait()) == (b"\n", 1)
+        assert b"ended without an answer" in process.stderr.read()
 
 
 @pytest.mark.box
@@ -674,14 +706,15 @@ def test_a_board_runs_five_windows_with_five_inputs(server: Server, tmp_path: Pa
 
 @pytest.mark.box
 def test_what_the_board_s_runtime_refuses_is_the_student_s(server: Server, tmp_path: Path):
-    with pytest.raises(UnreadableWork, match="LiteRT on lab-pi4 cannot run your model: Select TensorFlow"):
-        asked(server, tmp_path, model=models.custom())
+    found, pauses = asked(server, tmp_path, model=models.custom())
+    assert found.note.startswith("LiteRT on lab-pi4 cannot run your model: Select TensorFlow")
+    assert (found.value, pauses) == ("unknown", [])
 
 
 @pytest.mark.box
 def test_what_a_box_refuses_never_reaches_the_board(tmp_path: Path):
-    with pytest.raises(UnreadableWork, match="operators that LiteRT does not have: FlexErf"):
-        Board(program=("no-such-ssh",)).measure(models.custom(), lab(tmp_path, "ssh://pi4"), inside)
+    (found,) = Board(program=("no-such-ssh",)).measure(models.custom(), lab(tmp_path, "ssh://pi4"), inside)
+    assert found.note == "Your model uses operators that LiteRT does not have: FlexErf."
 
 
 @pytest.mark.box

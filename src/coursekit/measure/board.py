@@ -26,7 +26,7 @@ import msgspec
 from coursekit.errors import DeviceError, ToolError, UnreadableWork
 from coursekit.figures import figure
 from coursekit.measure import ssh
-from coursekit.measure.asking import CRASHES, ask, clean, decode
+from coursekit.measure.asking import CRASHES, UNKNOWN, ask, clean, decode
 from coursekit.measure.documents import CannotRun, Crashed, NoRuntime, Runs, Timed, TooSlow, Window
 from coursekit.profiles import Profile
 from coursekit.profiles.facts import Timing, address
@@ -56,10 +56,11 @@ class Board:
     """Gives `latency_ms`: milliseconds per inference, the median of the windows, with the status `measured`.
 
     The band holds every window: it is the largest distance of one from the median. Feeding the input is not timed. A
-    profile without `device` has none. Raises `UnreadableWork` if LiteRT refuses the model, here or there, or if it is
-    too slow to be timed; `ToolError` if the board lacks the runtime; `DeviceError` if it cannot be reached or is too
-    noisy. A profile of a board looks like this, in `autograder/profiles/lab-pi4.yaml`; `coursekit` must be able to log
-    in as `ssh grader@pi4.lab.example.edu` does, without a password and with a host key that is known:
+    profile without `device` has none. It is `unknown`, with a note, if the board refuses the model or is too slow for
+    it. Raises `UnreadableWork` if the model crashes its reader in the box, `ToolError` if the board lacks the runtime,
+    and `DeviceError` if the board cannot be reached or is too noisy. A profile of a board looks like this, in
+    `autograder/profiles/lab-pi4.yaml`; `ssh grader@pi4.lab.example.edu` must log in there without a password, and to a
+    host key that is known:
 
         name: lab-pi4
         title: The Raspberry Pi 4 in the lab, 1.8 GHz, LiteRT with four threads
@@ -105,15 +106,22 @@ class Board:
             return ()
         runs: Runs | CannotRun = decode(ask(inside, "litert", _BOX, model, "describe"), Runs | CannotRun, _BOX)
         if isinstance(runs, CannotRun):
-            raise UnreadableWork(clean(runs.reason, 400))
+            return (_refused(clean(runs.reason, 400), profile),)
+        try:
+            return (self._measured(model, profile, profile.timing),)
+        except UnreadableWork as error:
+            return (_refused(error.what, profile),)
+
+    def _measured(self, model: bytes, profile: Profile, timing: Timing) -> Measurement:
+        """Give the figure of windows that differ by no more than they may, from the first or the second round."""
         for _ in range(_ROUNDS):
-            timed = self._asked(model, profile, profile.timing)
+            timed = self._asked(model, profile, timing)
             times = [per_inference(window) for window in timed.windows]
-            if spread(times) <= profile.timing.spread:
-                return (_figure(timed, times, profile, profile.timing),)
+            if spread(times) <= timing.spread:
+                return _figure(timed, times, profile, timing)
         raise DeviceError(
             f"the board {address(profile.device)} is too noisy: its windows differ by {_percent(spread(times))}, and "
-            f"{_percent(profile.timing.spread)} is allowed.",
+            f"{_percent(timing.spread)} is allowed.",
             fix="stop what else runs there, cool it, set its governor to performance, and try again.",
         )
 
@@ -235,6 +243,18 @@ def _figure(timed: Timed, times: Sequence[float], profile: Profile, timing: Timi
         band=round(band(times), 6),
         status="measured",
         note=note,
+    )
+
+
+def _refused(why: str, profile: Profile) -> Measurement:
+    return Measurement(
+        metric="latency_ms",
+        value=UNKNOWN,
+        unit="ms",
+        engine=Board.name,
+        profile=profile.name,
+        status="measured",
+        note=why,
     )
 
 

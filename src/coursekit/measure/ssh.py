@@ -74,7 +74,8 @@ def run(
         heard = converse([*words, "--", to.host, command], sent, begin=begin, end=end, most=most)
         said = log.read_text(errors="replace")[-_MOST_LOG:] if log.is_file() else ""
     if heard.late:
-        raise Interrupted(f"the board {to} {heard.late}.", fix="see what else it does; restart it if it hangs.")
+        error = Interrupted if heard.stdout else DeviceError  # who waited for its turn has waited long enough
+        raise error(f"the board {to} {heard.late}.", fix="see what else it does; restart it if it hangs.")
     if heard.too_much:
         raise DeviceError(f"the board {to} printed more than {most:,} bytes.", fix=NOISE)
     if heard.returncode == _SSH_FAILED:
