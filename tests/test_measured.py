@@ -25,7 +25,7 @@ from coursekit.report.drawing import text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script>&\x1b[31m\u202e\x00'
-MANY = [*profiles.names(), *(f"another-board-number-{number}" for number in range(9))]
+MANY = profiles.names()
 
 
 def figure(metric: str, value: float | str, unit: str = "", profile: str | None = None, **more) -> Measurement:
@@ -125,7 +125,7 @@ def test_several_boards_stand_in_one_table_without_their_operators():
     assert sum("operator by operator" in line for line in shown(measured("b-u585i", "ek-ra6m4"), every=True)) == 2
 
 
-def test_nineteen_boards_take_a_line_each_at_eighty_columns():
+def test_all_boards_take_a_line_each_at_eighty_columns():
     found = measured(*MANY, against="reference.tflite")
     worst = [msgspec.structs.replace(each, status="uncalibrated") for each in found.measurements]
     lines = shown(msgspec.structs.replace(found, measurements=tuple(worst)))
@@ -153,7 +153,7 @@ def test_figures_without_a_column_are_shown_too():
 def test_a_note_that_many_boards_share_is_said_once():
     found = [latency(name, 1.0, note="It spills.") for name in MANY]
     lines = shown(Measured(model="m", profiles=tuple(MANY), measurements=tuple(found)))
-    assert [line for line in lines if "spills" in line] == ["• latency_ms on 19 boards: It spills."]
+    assert [line for line in lines if "spills" in line] == [f"• latency_ms on {len(MANY)} boards: It spills."]
 
 
 def test_a_hundred_notes_do_not_bury_the_table():
@@ -243,7 +243,7 @@ def test_the_document_has_every_operator_whatever_is_shown():
         "reference_measurements",
         "comparisons",
     }
-    assert len(msgspec.json.decode(msgspec.json.encode(found))["breakdowns"]) == 19
+    assert len(msgspec.json.decode(msgspec.json.encode(found))["breakdowns"]) == len(MANY)
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from coursekit.figures import memory
 from coursekit.records import Proof
 from coursekit.report.phrases import clean
 
@@ -82,7 +83,7 @@ def _memory(size: int | None) -> str:
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << shift and size % (1 << shift) == 0:
             return f"{size >> shift:,} {unit}"
-    return f"{size:,} bytes"
+    return f"{size / 1e9:,.0f} GB" if size >= 1e9 else memory(size)
 
 
 def figure_table(board: Profile) -> RenderableType:
