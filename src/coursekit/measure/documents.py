@@ -64,6 +64,10 @@ class Arena(Record, frozen=True, kw_only=True, tag="arena"):
     total: Count
     head: Count
     tail: Count
+    parity: Count | None
+    """The most that an output differs from LiteRT's, in steps of its last bit; None if they cannot be compared."""
+    parity_note: str = ""
+    """Why they cannot be compared; empty if they were."""
 
 
 class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):

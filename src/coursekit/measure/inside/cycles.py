@@ -5,9 +5,10 @@ from __future__ import annotations
 from coursekit.measure.documents import Work
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.claims import idle
 from coursekit.measure.inside.graph import read
 from coursekit.measure.inside.running import try_shapes
-from coursekit.measure.inside.work import largest_bytes, steps
+from coursekit.measure.inside.work import largest_bytes, steps, unbounded
 
 
 def main() -> None:
@@ -16,16 +17,16 @@ def main() -> None:
 
 
 def work(model: bytes) -> Work:
-    """Give the work of one model, by the shapes that running it gives; by its own where LiteRT cannot run it."""
+    """Give the work of one model by the shapes that running it gives, or why it cannot be counted."""
     graph = read(model)
-    if reason := _refusal(graph.custom_operators, counting.uncounted(graph)):
+    if reason := _refusal(graph.custom_operators, counting.uncounted(graph) or unbounded(graph)):
         return Work(refusal=reason)
     shapes = try_shapes(model, graph)
-    note = ""
     if isinstance(shapes, str):
-        note = f"By the shapes that the file states, because LiteRT cannot run the model: {shapes}."
-        shapes = list(counting.declared_shapes(graph))
-    return Work(steps=steps(graph, shapes), largest_bytes=largest_bytes(graph, shapes), note=note)
+        return Work(refusal=f"Its work cannot be counted, because {shapes}.")
+    if reason := idle(graph):
+        return Work(refusal=f"It has no work, because {reason}.")
+    return Work(steps=steps(graph, shapes), largest_bytes=largest_bytes(graph, shapes))
 
 
 def _refusal(custom: tuple[str, ...], uncounted: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coursekit.measure.documents import Anatomy
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.claims import idle
 from coursekit.measure.inside.graph import Graph, read
 from coursekit.measure.inside.running import try_shapes
 
@@ -21,7 +22,7 @@ def anatomy(model: bytes) -> Anatomy:
     return Anatomy(
         weight_bytes=counting.weight_bytes(graph),
         parameters=counting.parameters(graph),
-        operators=len(graph.main.operators),
+        operators=sum(len(subgraph.operators) for subgraph in graph.subgraphs),
         macs=macs,
         macs_note=note,
         zero_channels=counting.zero_channels(graph),
@@ -34,13 +35,12 @@ def anatomy(model: bytes) -> Anatomy:
 
 
 def _macs(model: bytes, graph: Graph) -> tuple[int | None, str]:
-    """Count with the shapes that running the model gives; with those of the file only where LiteRT cannot run it."""
+    """Count by the shapes that running the model gives; None with the reason where that would not be the whole."""
     if note := counting.uncounted(graph):
         return None, note
     shapes = try_shapes(model, graph)
-    if isinstance(shapes, str):
-        note = f"Counted by the shapes that the file states, because LiteRT cannot run the model: {shapes}."
-        return counting.macs(graph, counting.declared_shapes(graph)), note
+    if reason := shapes if isinstance(shapes, str) else idle(graph) or counting.disguised(graph, shapes):
+        return None, f"The multiply-accumulates cannot be counted, because {reason}."
     return counting.macs(graph, shapes), ""
 
 

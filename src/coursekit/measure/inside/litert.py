@@ -13,7 +13,7 @@ from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import INPUT_FILE, CannotRun, Runs
 from coursekit.measure.inside.answer import answer
 from coursekit.measure.inside.graph import read
-from coursekit.measure.inside.running import interpreter, reason, refuse_custom, run_on_zeros
+from coursekit.measure.inside.running import FAILURES, interpreter, refuse_custom, run_on_zeros, said
 
 _INTEGERS = (np.int8, np.uint8, np.int16)
 
@@ -32,8 +32,8 @@ def describe(model: bytes) -> Runs | CannotRun:
         run_on_zeros(running)
     except UnreadableWork as error:
         return CannotRun(reason=error.what)
-    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-        return CannotRun(reason=f"LiteRT cannot run your model: {reason(error)}.")
+    except FAILURES as error:
+        return CannotRun(reason=f"LiteRT cannot run your model: {said(error)}.")
     return Runs(inputs=_shapes(running.get_input_details()), outputs=_shapes(running.get_output_details()))
 
 
@@ -62,8 +62,8 @@ def _ready(model: bytes, one: tuple[int, ...]) -> Any:
         running = interpreter(model)
         _take(running, one)
         running.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
+    except FAILURES as error:
+        raise UnreadableWork(f"LiteRT cannot run your model: {said(error)}.") from error
     return running
 
 
@@ -90,8 +90,8 @@ def _take(running: Any, one: tuple[int, ...]) -> None:
 def _invoke(running: Any) -> None:
     try:
         running.invoke()
-    except (ValueError, RuntimeError) as error:
-        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
+    except FAILURES as error:
+        raise UnreadableWork(f"LiteRT cannot run your model: {said(error)}.") from error
 
 
 def _quantize(x: Any, entry: Any) -> Any:

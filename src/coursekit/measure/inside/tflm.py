@@ -1,4 +1,4 @@
-"""Runs `model.tflite` once with TensorFlow Lite Micro and prints its arena, a `documents.Arena`, or why it cannot."""
+"""Runs `model.tflite` with TensorFlow Lite Micro and prints a `documents.Arena`, or why it cannot be run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from coursekit.measure.documents import Arena, CannotRun, Missing
 from coursekit.measure.inside.answer import answer
-from coursekit.measure.inside.counting import declared_shapes
+from coursekit.measure.inside.claims import claims
 from coursekit.measure.inside.graph import Graph, read
-from coursekit.measure.inside.running import try_shapes
+from coursekit.measure.inside.parity import parity
+from coursekit.measure.inside.running import all_shapes
 
 ARENA_BYTES = 64 * 2**20
 """More than any board here has: the allocator says how much of it was used."""
@@ -33,7 +34,10 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
         return Missing(package="tflite-micro", extra="tflm")
-    if lie := _wrong_shape(model, graph):
+    if reason := claims(graph):
+        return CannotRun(reason=reason)
+    shapes = all_shapes(model, graph)
+    if not isinstance(shapes, str) and (lie := _wrong_shape(graph, shapes)):
         return CannotRun(reason=lie)
     said: list[str] = []
     try:
@@ -41,10 +45,15 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         _listening(lambda: _run(interpreter, len(graph.main.inputs)), said)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error, MemoryError) as error:
         return CannotRun(reason=_reason(said, error, graph))
+    if isinstance(shapes, str):
+        return CannotRun(reason=f"{shapes}, so that nothing confirms the shapes that it states")
     report: list[str] = []
     _listening(interpreter.print_allocations, report)
     sizes = dict(re.findall(r"Arena allocation (total|head|tail) (\d+) bytes", "".join(report)))
-    return Arena(total=int(sizes["total"]), head=int(sizes["head"]), tail=int(sizes["tail"]))
+    steps, note = _listening(lambda: parity(model, graph, interpreter), [])
+    return Arena(
+        total=int(sizes["total"]), head=int(sizes["head"]), tail=int(sizes["tail"]), parity=steps, parity_note=note
+    )
 
 
 def _run(interpreter: Any, inputs: int) -> None:
@@ -54,21 +63,20 @@ def _run(interpreter: Any, inputs: int) -> None:
     interpreter.invoke()
 
 
-def _wrong_shape(model: bytes, graph: Graph) -> str:
-    """Say where the file states another shape than running it gives; empty if nowhere, or if LiteRT cannot run it.
+def _wrong_shape(graph: Graph, computed: list[list[tuple[int, ...]]]) -> str:
+    """Say where the file states another shape than running it gives; empty if nowhere.
 
     TensorFlow Lite Micro takes the stated shapes as they are: a file that understates them would look small.
     """
-    computed = try_shapes(model, graph)
-    if isinstance(computed, str):
-        return ""
-    for tensor, stated, real in zip(graph.main.tensors, declared_shapes(graph), computed, strict=True):
-        if stated != real:
-            shapes = (
-                f"{'x'.join(map(str, stated)) or 'none'}, and running it gives {'x'.join(map(str, real)) or 'none'}"
-            )
-            return f"the file states for '{tensor.name}' the shape {shapes}"
+    for subgraph, shapes in zip(graph.subgraphs, computed, strict=True):
+        for tensor, real in zip(subgraph.tensors, shapes, strict=True):
+            if tensor.shape != real:
+                return f"the file states for '{tensor.name}' the shape {_by(tensor.shape)}, and running it gives {_by(real)}"
     return ""
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "none"
 
 
 def _listening(work: Callable[[], Any], said: list[str]) -> Any:
