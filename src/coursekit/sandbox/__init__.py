@@ -20,6 +20,8 @@ from coursekit.sandbox.unboxed import UnboxedBox
 __all__ = ["Box", "Limits", "open_box", "require", "runner"]
 
 _MODULE_SECONDS = 60.0
+_PAGE = 4096
+"""What a file in memory may take beyond its size."""
 
 
 def open_box(name: str, limits: Limits) -> Box:
@@ -41,9 +43,12 @@ def require(name: str) -> None:
 
 
 def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS) -> RunInside:
-    """A RunInside that makes a fresh box for each run."""
+    """A RunInside that makes a fresh box for each run; files that it has no room for are a limit that ends it."""
 
     def run_module(words: Sequence[str], files: Mapping[str, bytes]) -> Finished:
+        if sum(map(len, files.values())) > limits.disk_bytes - _PAGE * len(files):
+            stopped = f"the limit of {limits.disk_bytes:,} bytes of files"
+            return Finished(returncode=-9, stdout=b"", stderr=b"", stopped=stopped)
         with closing(open_box(name, limits)) as box:
             inside = {f"{box.work}/{file}": data for file, data in files.items()}
             return run(box, [sys.executable, "-I", "-m", *words], inside, seconds=seconds)

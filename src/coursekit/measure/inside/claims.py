@@ -61,7 +61,7 @@ def idle(graph: Graph) -> str:
     computed = fed(graph.main) - renamed
     if computed & set(graph.main.outputs):
         return ""
-    return "it computes nothing: none of its outputs follows from its inputs"
+    return "it computes nothing: its outputs are its inputs, or do not depend on them"
 
 
 def fed(subgraph: Subgraph) -> set[int]:

@@ -75,7 +75,7 @@ def macs(graph: Graph, shapes: Shapes) -> int:
 
 def disguised(graph: Graph, shapes: Shapes) -> str:
     """Say that the model multiplies more outside its layers than in them, as words that follow `because`."""
-    outside = {name: 0 for name in sorted(_MULTIPLY)}
+    outside = dict.fromkeys(sorted(_MULTIPLY), 0)
     for operator in graph.main.operators:
         if operator.name in outside:
             outside[operator.name] += sum(math.prod(shapes[index]) for index in operator.outputs)
@@ -83,7 +83,7 @@ def disguised(graph: Graph, shapes: Shapes) -> str:
     inside, total = macs(graph, shapes), sum(outside.values())
     if total <= inside:
         return ""
-    return f"{found} makes {total:,} products, which are none, and its layers make only {inside:,}"
+    return f"it multiplies more outside its layers ({found}: {total:,} products) than in them ({inside:,})"
 
 
 def operator_macs(operator: Operator, shapes: Shapes) -> int:

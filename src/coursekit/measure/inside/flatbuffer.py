@@ -9,6 +9,8 @@ from coursekit.measure.inside.claims import idle
 from coursekit.measure.inside.graph import Graph, read
 from coursekit.measure.inside.running import try_shapes
 
+_UNCOUNTED = "The multiply-accumulates cannot be counted, because "
+
 
 def main() -> None:
     """Answer for the model in the working folder."""
@@ -39,8 +41,12 @@ def _macs(model: bytes, graph: Graph) -> tuple[int | None, str]:
     if note := counting.uncounted(graph):
         return None, note
     shapes = try_shapes(model, graph)
-    if reason := shapes if isinstance(shapes, str) else idle(graph) or counting.disguised(graph, shapes):
-        return None, f"The multiply-accumulates cannot be counted, because {reason}."
+    if isinstance(shapes, str):
+        names = ", ".join(graph.custom_operators[:10])
+        custom = f"The multiply-accumulates of custom operators cannot be counted: {names}."
+        return None, custom if names else f"{_UNCOUNTED}{shapes}."
+    if reason := idle(graph) or counting.disguised(graph, shapes):
+        return None, f"{_UNCOUNTED}{reason}."
     return counting.macs(graph, shapes), ""
 
 

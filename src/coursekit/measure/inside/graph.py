@@ -16,7 +16,10 @@ from msgspec import Struct
 from coursekit.errors import UnreadableWork
 
 MAX_ENTRIES = 100_000
-"""Tensors, operators and buffers of each kind in one file."""
+"""Tensors and operator codes in one file."""
+
+MAX_OPERATORS = 20_000
+"""Operators in one file: what LiteRT needs to plan them grows with their square."""
 
 MAX_NUMBERS = 4_000_000
 """Numbers in the lists of all tensors and operators together, and letters of all names: lists may overlap too."""
@@ -101,10 +104,11 @@ def _read(model: bytes) -> Graph:
         raise UnreadableWork("Your model is damaged: it has no graph.")
     names, custom = _operator_names(root)
     budget = _Budget()
-    subgraphs = tuple(
-        _subgraph(root, root.Subgraphs(number), names, model, budget)
-        for number in range(budget.take(root.SubgraphsLength(), "graphs"))
-    )
+    entries = [root.Subgraphs(number) for number in range(budget.take(root.SubgraphsLength(), "graphs"))]
+    for entry in entries:  # before any is read
+        budget.take(entry.TensorsLength(), "tensors")
+        budget.take(entry.OperatorsLength(), "operators", MAX_OPERATORS)
+    subgraphs = tuple(_subgraph(root, entry, names, model, budget) for entry in entries)
     return Graph(subgraphs=subgraphs, custom_operators=custom)
 
 
@@ -142,11 +146,9 @@ def _operator_names(root: Any) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _subgraph(root: Any, entry: Any, names: list[str], model: bytes, budget: _Budget) -> Subgraph:
-    tensors = budget.take(entry.TensorsLength(), "tensors")
-    operators = budget.take(entry.OperatorsLength(), "operators")
     return Subgraph(
-        tensors=tuple(_tensor(root, entry.Tensors(number), model, budget) for number in range(tensors)),
-        operators=tuple(_operator(entry.Operators(number), names, budget) for number in range(operators)),
+        tensors=tuple(_tensor(root, entry.Tensors(number), model, budget) for number in range(entry.TensorsLength())),
+        operators=tuple(_operator(entry.Operators(number), names, budget) for number in range(entry.OperatorsLength())),
         inputs=budget.numbers(entry.InputsAsNumpy(), entry.InputsLength()),
         outputs=budget.numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
     )
@@ -211,4 +213,3 @@ def _constant(root: Any, number: int, model: bytes) -> Any:
     if buffer.Offset() > 1 and buffer.Size():  # an offset of 1 is the converter's mark for "not set yet"
         return np.frombuffer(model, np.uint8, buffer.Size(), buffer.Offset())
     return None
-

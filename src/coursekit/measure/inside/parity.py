@@ -1,9 +1,9 @@
 """How far the outputs of TensorFlow Lite Micro are from those of LiteRT, in steps of the last bit.
 
 Both get the same inputs: the lowest and the highest values that an input can have, and values spread evenly over its
-range, drawn from a hash so that they are the same on every machine and with every version of every library. An output that is
-a quantized one in other units counts by the steps of that. Other outputs of floating point are not compared: their last
-bits depend on the mathematics library of the machine.
+range, drawn from a hash so that they are the same on every machine and with every version of every library. An output
+that is a quantized one in other units counts by the steps of that. Other outputs of floating point are not compared:
+their last bits depend on the mathematics library of the machine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def _difference(lite: Any, micro: Any, bits: Sequence[float], number: int) -> in
     lite.invoke()
     micro.invoke()
     outputs = [entry["index"] for entry in lite.get_output_details()]
-    return max(steps(lite.get_tensor(index), micro.get_output(place), bits[place]) for place, index in enumerate(outputs))
+    return max(
+        steps(lite.get_tensor(index), micro.get_output(place), bits[place]) for place, index in enumerate(outputs)
+    )
 
 
 def values(shape: Sequence[int], dtype: Any, number: int, place: int) -> Any:

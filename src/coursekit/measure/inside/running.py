@@ -66,7 +66,10 @@ def all_shapes(model: bytes, graph: Graph) -> list[list[tuple[int, ...]]] | str:
         running = interpreter(mended(model), reference=False)
         run_on_zeros(running)
         found = [
-            {entry["index"]: tuple(int(size) for size in entry["shape"]) for entry in running.get_tensor_details(number)}
+            {
+                entry["index"]: tuple(int(size) for size in entry["shape"])
+                for entry in running.get_tensor_details(number)
+            }
             for number in range(len(graph.subgraphs))
         ]
     except FAILURES as error:
@@ -90,4 +93,4 @@ def run_on_zeros(running: Any) -> None:
 
 def said(error: Exception) -> str:
     """Give LiteRT's own words for why it refused, in one line."""
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return " ".join(str(error).split())[:200].rstrip(".") or f"{type(error).__name__}, without a reason"
