@@ -11,7 +11,8 @@ import models
 import odd_models
 from coursekit import measure, profiles, sandbox
 from coursekit.errors import UnreadableWork
-from coursekit.records import Limits, Measurement
+from coursekit.examination.asking import Bench
+from coursekit.records import Finished, Limits, Measurement
 from mutants import KINDS, mutants
 
 pytestmark = pytest.mark.box
@@ -108,6 +109,20 @@ def test_a_model_that_never_ends_is_stopped_with_a_sentence():
     with pytest.raises(UnreadableWork) as caught:
         measure.measure(odd_models.looping(forever=True), None, inside, ["litert_runs"])
     assert caught.value.what == "Your model was too much for LiteRT and was stopped: the time limit."
+
+
+def test_grading_waits_once_for_a_program_that_a_model_stops():
+    asked: list[str] = []
+
+    def inside(words, files):
+        asked.append(words[0].rpartition(".")[2])
+        return Finished(returncode=-9, stdout=b"", stderr=b"", stopped="the time limit")
+
+    bench = Bench(inside, ())
+    for metric in ("macs", "file_bytes", "litert_runs", "macs", "arena_bytes", "tflm_runs"):
+        with pytest.raises(UnreadableWork, match="was stopped: the time limit"):
+            bench.figure(models.dense(), metric, None)
+    assert asked == ["flatbuffer", "litert", "tflm"]
 
 
 def test_a_file_that_the_box_has_no_room_for_is_refused_with_a_sentence():

@@ -71,8 +71,8 @@ def _wrong_shape(graph: Graph, computed: list[list[tuple[int, ...]]]) -> str:
     for subgraph, shapes in zip(graph.subgraphs, computed, strict=True):
         for tensor, real in zip(subgraph.tensors, shapes, strict=True):
             if tensor.shape != real:
-                shapes = f"{_by(tensor.shape)}, and running it gives {_by(real)}"
-                return f"the file states for '{tensor.name}' the shape {shapes}"
+                both = f"{_by(tensor.shape)}, and running it gives {_by(real)}"
+                return f"the file states for '{tensor.name}' the shape {both}"
     return ""
 
 
