@@ -5,7 +5,7 @@ from __future__ import annotations
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class Tensor(Struct, frozen=True, kw_only=True):
@@ -16,6 +16,8 @@ class Tensor(Struct, frozen=True, kw_only=True):
     zero: int = 0
     data: np.ndarray | None = None
     same_as: int | None = None
+    signature: tuple[int, ...] = ()
+    sparse: bool = False
 
 
 class Operator(Struct, frozen=True, kw_only=True):
@@ -26,6 +28,15 @@ class Operator(Struct, frozen=True, kw_only=True):
     custom: str = ""
 
 
+class Graph(Struct, frozen=True, kw_only=True):
+    """A further subgraph; its tensors and operators are its own, the buffers are the file's."""
+
+    tensors: list[Tensor]
+    operators: list[Operator]
+    inputs: tuple[int, ...] = (0,)
+    outputs: tuple[int, ...] = (-1,)
+
+
 def build(
     tensors: list[Tensor],
     operators: list[Operator],
@@ -34,6 +45,7 @@ def build(
     copies: int = 1,
     *,
     open_first: bool = False,
+    others: list[Graph] | None = None,
 ) -> bytes:
     """Give the file; negative outputs count from the end, `copies` repeats the same subgraph by reference.
 
@@ -42,19 +54,29 @@ def build(
     model = schema.ModelT()
     model.version = 3
     model.buffers = [schema.BufferT()]
-    graph = schema.SubGraphT()
-    graph.tensors = [_tensor(tensor, model, number) for number, tensor in enumerate(tensors)]
-    for entry, tensor in zip(graph.tensors, tensors, strict=True):
-        if open_first and tensor.data is None:
-            entry.shapeSignature = [-1, *tensor.shape[1:]]
-    model.operatorCodes = [_code(operator) for operator in operators]
-    graph.operators = [_operator(operator, number) for number, operator in enumerate(operators)]
-    graph.inputs = list(inputs)
-    graph.outputs = [index % len(tensors) for index in outputs]
-    model.subgraphs = [graph] * copies
+    model.operatorCodes = []
+    if open_first:
+        tensors = [each if each.data is not None else _opened(each) for each in tensors]
+    main = Graph(tensors=tensors, operators=operators, inputs=inputs, outputs=outputs)
+    model.subgraphs = [_graph(each, model) for each in (main, *(others or []))] * copies
     builder = flatbuffers.Builder()
     builder.Finish(_pack(model, builder) if copies > 1 else model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _opened(tensor: Tensor) -> Tensor:
+    return structs.replace(tensor, signature=(-1, *tensor.shape[1:]))
+
+
+def _graph(graph: Graph, model):
+    entry = schema.SubGraphT()
+    entry.tensors = [_tensor(tensor, model) for tensor in graph.tensors]
+    entry.operators = []
+    for operator in graph.operators:
+        entry.operators.append(_operator(operator, _code(operator, model)))
+    entry.inputs = list(graph.inputs)
+    entry.outputs = [index % len(graph.tensors) for index in graph.outputs]
+    return entry
 
 
 def _pack(model, builder):
@@ -79,7 +101,7 @@ def _pack(model, builder):
     return schema.ModelEnd(builder)
 
 
-def _tensor(tensor: Tensor, model, number: int):
+def _tensor(tensor: Tensor, model):
     entry = schema.TensorT()
     entry.name = tensor.name
     entry.shape = list(tensor.shape)
@@ -96,17 +118,40 @@ def _tensor(tensor: Tensor, model, number: int):
         entry.quantization = schema.QuantizationParametersT()
         entry.quantization.scale = [tensor.scale]
         entry.quantization.zeroPoint = [tensor.zero]
+    if tensor.signature:
+        entry.shapeSignature = list(tensor.signature)
+    if tensor.sparse:
+        entry.sparsity = _sparsity(tensor)
     return entry
 
 
-def _code(operator: Operator):
+def _sparsity(tensor: Tensor):
+    """Say that the rows of a matrix are dense and its columns sparse, each row with its first value alone."""
+    rows, columns = tensor.shape
+    dense, sparse = schema.DimensionMetadataT(), schema.DimensionMetadataT()
+    dense.format, dense.denseSize = schema.DimensionType.DENSE, rows
+    sparse.format, sparse.denseSize = schema.DimensionType.SPARSE_CSR, columns
+    sparse.arraySegmentsType = sparse.arrayIndicesType = schema.SparseIndexVector.Int32Vector
+    sparse.arraySegments, sparse.arrayIndices = schema.Int32VectorT(), schema.Int32VectorT()
+    sparse.arraySegments.values, sparse.arrayIndices.values = list(range(rows + 1)), [0] * rows
+    found = schema.SparsityParametersT()
+    found.traversalOrder, found.dimMetadata = [0, 1], [dense, sparse]
+    return found
+
+
+def _code(operator: Operator, model) -> int:
+    """Give the number of the operator's code, which is written when it is used for the first time."""
     code = schema.OperatorCodeT()
     number = schema.BuiltinOperator.CUSTOM if operator.custom else getattr(schema.BuiltinOperator, operator.name)
     code.builtinCode = number
     code.deprecatedBuiltinCode = min(number, 127)
     code.version = 1
     code.customCode = operator.custom or None
-    return code
+    known = [(each.builtinCode, each.customCode) for each in model.operatorCodes]
+    if (number, code.customCode) not in known:
+        model.operatorCodes.append(code)
+        return len(known)
+    return known.index((number, code.customCode))
 
 
 def _operator(operator: Operator, number: int):
@@ -208,4 +253,17 @@ def added() -> bytes:
         [Tensor(name=name, shape=(1, 4), dtype="FLOAT32") for name in names],
         [Operator(name="ADD", inputs=(0, 1), outputs=(2,), options=schema.AddOptionsT())],
         inputs=(0, 1),
+    )
+
+
+def dequantized() -> bytes:
+    """An int8 input doubled by an ADD, given out as floats and, as a second output, as it is."""
+    quantized = [Tensor(name=name, shape=(1, 4), scale=1 / 4) for name in ("x", "twice")]
+    return build(
+        [*quantized, Tensor(name="y", shape=(1, 4), dtype="FLOAT32")],
+        [
+            Operator(name="ADD", inputs=(0, 0), outputs=(1,), options=schema.AddOptionsT()),
+            Operator(name="DEQUANTIZE", inputs=(1,), outputs=(2,), options=schema.DequantizeOptionsT()),
+        ],
+        outputs=(2, 1),
     )

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import models
+import odd_models
 from coursekit import measure, profiles
 from coursekit.errors import GraderError, SpecError, ToolError, UnreadableWork
-from coursekit.measure.inside import counting
+from coursekit.measure.inside import counting, parity
 from coursekit.measure.inside.flatbuffer import anatomy
 from coursekit.measure.inside.graph import read
 from coursekit.records import Finished, Measurement
@@ -176,7 +177,10 @@ def test_a_float_model_is_told_from_a_quantized_one():
 def test_custom_operators_are_named():
     found = anatomy(models.custom("FlexErf"))
     assert found.custom_operators == ("FlexErf",)
-    assert found.macs_note.startswith("Counted by the shapes that the file states, because LiteRT cannot run the model")
+    assert (found.macs, found.macs_note) == (
+        None,
+        "The multiply-accumulates of custom operators cannot be counted: FlexErf.",
+    )
 
 
 # --- What the model answers ------------------------------------------------------------------------------------------
@@ -302,6 +306,55 @@ def test_a_board_with_another_runtime_has_no_arena():
     assert "arena_bytes" not in by_metric(measure.measure(models.dense(), other, inside))
     with pytest.raises(SpecError, match="profile 'other' has no arena_bytes"):
         measure.measure(models.dense(), other, inside, ["arena_bytes"])
+
+
+def test_a_model_that_both_runtimes_compute_alike_has_no_difference(dense: dict[str, Measurement]):
+    assert (dense["parity_lsb"].value, dense["parity_lsb"].unit, dense["parity_lsb"].note) == (0, "LSB", "")
+
+
+def test_the_largest_difference_of_any_output_is_given():
+    found = by_metric(measure.measure(odd_models.summed_constant(), None, inside))["parity_lsb"]
+    assert (found.value, found.note) == (128, "")
+
+
+def test_floats_that_are_quantized_numbers_in_other_units_count_by_their_steps():
+    found = by_metric(measure.measure(models.dequantized(), None, inside))["parity_lsb"]
+    assert (found.value, found.note) == (0, "")
+
+
+def test_other_floats_are_not_compared_to_the_last_bit():
+    found = by_metric(measure.measure(models.dense_float(), None, inside))["parity_lsb"]
+    assert found.value == "unknown"
+    assert found.note == "Only whole numbers are compared to the last bit, and an output is float32."
+
+
+def test_a_model_that_does_not_run_has_no_parity():
+    found = by_metric(measure.measure(models.tiled(), None, inside))["parity_lsb"]
+    assert (found.value, found.note) == ("unknown", "TensorFlow Lite Micro cannot run this model: it has no TILE.")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"),
+    [(np.int8, -128, 127), (np.uint8, 0, 255), (np.int16, -32768, 32767), (np.float32, -1, 1), (np.int32, 0, 1)],
+)
+def test_parity_is_found_on_inputs_spread_over_the_whole_range(dtype: type, least: int, most: int):
+    drawn = [parity.values((1, 1000), dtype, number, 0) for number in range(parity.RUNS)]
+    assert {each.dtype for each in drawn} == {np.dtype(dtype)}
+    assert (drawn[0].max(), drawn[1].min()) == (least, pytest.approx(most, abs=1e-4))
+    assert drawn[2].min() < least + (most - least) * 0.02 + 0.5
+    assert drawn[2].max() > most - (most - least) * 0.02 - 0.5
+    assert drawn[2].tobytes() == parity.values((1, 1000), dtype, 2, 0).tobytes()
+    assert drawn[2].tobytes() != drawn[3].tobytes()
+
+
+def test_a_difference_is_counted_in_steps_whatever_the_type():
+    low, high = np.array([-128, 5], np.int8), np.array([127, 5], np.int8)
+    assert parity.steps(low, high) == 255
+    assert parity.steps(np.array([2**63 - 1]), np.array([-(2**63)])) == 2**64 - 1
+    assert parity.steps(np.array([0.5], np.float32), np.array([1.25], np.float32), 0.25) == 3
+    assert parity.steps(np.zeros(0, np.int8), np.zeros(0, np.int8)) == 0
+    with pytest.raises(ValueError, match="one gives int8 of shape"):
+        parity.steps(low, np.zeros((1, 2), np.int8))
 
 
 # --- Asking ----------------------------------------------------------------------------------------------------------
@@ -434,8 +487,11 @@ def test_absurd_shapes_are_refused_without_making_room_for_them():
     huge = 2**31 - 1
     shapes = [(huge, huge, huge, 1), (huge, 3, 3, 1), (huge, huge, huge, huge)]
     tensors = [models.Tensor(name=str(number), shape=shape) for number, shape in enumerate(shapes)]
-    model = models.build(tensors, [models.Operator(name="CONV_2D", inputs=(0, 1), outputs=(2,))])
-    with pytest.raises(UnreadableWork, match=r"larger than any memory|crash"):
+    model = models.build(tensors, [models.Operator(name="CONV_2D", inputs=(0, 1), outputs=(2,))], inputs=(0, 1))
+    graph = read(model)
+    with pytest.raises(UnreadableWork, match="larger than any memory"):
+        counting.macs(graph, counting.declared_shapes(graph))
+    with pytest.raises(UnreadableWork, match="because LiteRT cannot run it"):
         measure.measure(model, None, inside, ["macs"])
 
 

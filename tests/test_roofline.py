@@ -132,9 +132,11 @@ def test_what_only_renames_a_tensor_moves_nothing():
         models.Tensor(name="x", shape=(1, 4), dtype="FLOAT32"),
         models.Tensor(name="shape", shape=(2,), dtype="INT32", data=np.array([2, 2], np.int32)),
         models.Tensor(name="y", shape=(2, 2), dtype="FLOAT32"),
+        models.Tensor(name="z", shape=(2, 2), dtype="FLOAT32"),
     ]
     reshape = models.Operator(name="RESHAPE", inputs=(0, 1), outputs=(2,), options=schema.ReshapeOptionsT())
-    (found,) = demand(models.build(tensors, [reshape])).loads
+    curve = models.Operator(name="TANH", inputs=(2,), outputs=(3,))
+    found, _ = demand(models.build(tensors, [reshape, curve])).loads
     assert (found.macs, found.activation_bytes) == (0, 0)
 
 

@@ -66,6 +66,10 @@ class Arena(Record, frozen=True, kw_only=True, tag="arena"):
     total: Count
     head: Count
     tail: Count
+    parity: Count | None
+    """The most that an output differs from LiteRT's, in steps of its last bit; None if they cannot be compared."""
+    parity_note: str = ""
+    """Why they cannot be compared; empty if they were."""
 
 
 class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):
@@ -159,7 +163,6 @@ class Demand(Record, frozen=True, kw_only=True, tag="demand"):
     """What a model computes and moves for one inference, in the order in which it does it."""
 
     loads: tuple[Load, ...] = ()
-    note: str = ""
     refusal: str = ""
     """Why it cannot be counted; empty if it can."""
 
@@ -175,12 +178,11 @@ class Place(Record, frozen=True, kw_only=True):
 class Places(Record, frozen=True, kw_only=True, tag="places"):
     """The operators of a model in the order in which they run, and what goes in and out of it."""
 
-    places: tuple[Place, ...]
-    input_bytes: Count
-    output_bytes: Count
-    note: str = ""
+    places: tuple[Place, ...] = ()
+    input_bytes: Count = 0
+    output_bytes: Count = 0
     refusal: str = ""
-    """Why the work of some cannot be counted, so that there is no time; empty if it can."""
+    """Why they cannot be known; empty if they can."""
 
 
 # --- What a board answers: `onboard.py` writes these words as plain JSON ----------------------------------------------

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from coursekit.measure.asking import ask, clean, decode
+from coursekit.measure.asking import UNKNOWN, ask, clean, decode
 from coursekit.measure.documents import Place, Places
 from coursekit.measure.roofline import explain, latency
 from coursekit.profiles import Profile
-from coursekit.records import Breakdown, Measurement, Record, RunInside
+from coursekit.records import Breakdown, Measurement, Record, RunInside, Status
 
 _READER = "the reader of model files"
 
@@ -62,6 +62,9 @@ class EdgeTPUEngine:
         if profile is None or profile.edgetpu is None:
             return ()
         found: Places = decode(ask(inside, "edgetpu", _READER, model), Places, _READER)
+        if found.refusal:
+            note = f"Your model has no figures on {profile.name}: {clean(found.refusal, 400)}"
+            return tuple(self._figure(metric, UNKNOWN, "", note, profile) for metric in self.metrics)
         split = mapping(found.places, frozenset(profile.edgetpu.operators))
         names = sorted({clean(place.load.operator) for place in (*split.left, *split.conversions)})
         free = profile.edgetpu.cache_bytes - split.weight_bytes
@@ -70,20 +73,15 @@ class EdgeTPUEngine:
             ("cpu_operators", ", ".join(names[:20]) or NONE, "", split.reason),
             ("tpu_cache_free_bytes", free, "bytes", _streamed(-free)),
         ]
-        said = tuple(
-            Measurement(
-                metric=metric,
-                value=value,
-                unit=unit,
-                engine=self.name,
-                profile=profile.name,
-                status="datasheet",
-                note=" ".join(filter(None, (note, clean(found.note, 400)))),
-            )
-            for metric, value, unit, note in figures
-        )
+        said = tuple(self._figure(*each, profile) for each in figures)
         timed = _explained(found, split, profile)
         return said if timed is None else (*said, latency(timed))
+
+    def _figure(self, metric: str, value: int | str, unit: str, note: str, profile: Profile) -> Measurement:
+        known: Status = "uncalibrated" if value == UNKNOWN else "datasheet"
+        return Measurement(
+            metric=metric, value=value, unit=unit, engine=self.name, profile=profile.name, status=known, note=note
+        )
 
     def breakdown(self, model: bytes, profile: Profile | None, inside: RunInside) -> Breakdown | None:
         """Give what each mapped operator takes, in nanoseconds; None on a profile without an Edge TPU or rates."""
@@ -148,7 +146,7 @@ def _explained(found: Places, split: Mapping, profile: Profile) -> Breakdown | N
         profile,
         EdgeTPUEngine.name,
         ends_bytes=found.input_bytes + found.output_bytes,
-        said=f"{INDICATIVE} {found.note}",
+        said=INDICATIVE,
         refusal=found.refusal or ("" if split.mapped else split.reason or "It has no operators."),
     )
     if split.left and not whole.refusal:

@@ -66,7 +66,7 @@ class Flatbuffer:
 
 def _macs_note(found: Anatomy) -> str:
     notes = [clean(found.macs_note, 400)]
-    if found.custom_operators:
+    if found.custom_operators and found.macs is not None:
         notes.append(f"Without those of custom operators: {_words(found.custom_operators)}.")
     return " ".join(note for note in notes if note)
 

@@ -41,7 +41,7 @@ class RooflineEngine:
         if profile is None or profile.roofline is None or profile.edgetpu is not None:
             return None
         found: Demand = decode(ask(inside, "roofline", _READER, model), Demand, _READER)
-        return explain(found.loads, profile, self.name, said=found.note, refusal=found.refusal)
+        return explain(found.loads, profile, self.name, refusal=found.refusal)
 
 
 def latency(found: Breakdown) -> Measurement:

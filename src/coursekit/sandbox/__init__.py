@@ -20,6 +20,8 @@ from coursekit.warm import Zygote
 __all__ = ["Box", "Limits", "Zygote", "kernels", "open_box", "programs", "require", "runner"]
 
 _MODULE_SECONDS = 60.0
+_PAGE = 4096
+"""What a file in memory may take beyond its size."""
 _STEP = "coursekit.sandbox.stepping:step"
 _KERNEL = ("ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "coursekit.sandbox.answer")
 """What a kernel imports before its first cell."""
@@ -44,9 +46,15 @@ def require(name: str) -> None:
 
 
 def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS, zygote: str = "") -> RunInside:
-    """A RunInside that makes a fresh box for each run, warm where there is a zygote."""
+    """A RunInside that makes a fresh box for each run, warm where there is a zygote.
+
+    Files that it has no room for are a limit that ends it.
+    """
 
     def run_module(words: Sequence[str], files: Mapping[str, bytes]) -> Finished:
+        if sum(map(len, files.values())) > limits.disk_bytes - _PAGE * len(files):
+            stopped = f"the limit of {limits.disk_bytes:,} bytes of files"
+            return Finished(returncode=-9, stdout=b"", stderr=b"", stopped=stopped)
         with closing(open_box(name, limits)) as box:
             inside = {f"{box.work}/{file}": data for file, data in files.items()}
             module = Module(name=words[0], arguments=tuple(words[1:]))

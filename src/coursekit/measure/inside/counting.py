@@ -47,9 +47,17 @@ _OPAQUE = {
     "BIDIRECTIONAL_SEQUENCE_LSTM",
     "BIDIRECTIONAL_SEQUENCE_RNN",
     "STABLEHLO_CONVOLUTION",
+    "STABLEHLO_CUSTOM_CALL",
     "STABLEHLO_DOT_GENERAL",
+    "STABLEHLO_REDUCE",
+    "STABLEHLO_REDUCE_WINDOW",
+    "STABLEHLO_SCATTER",
+    "STABLEHLO_SORT",
 }
 """Operators that multiply and accumulate, or call something that may, in a way that is not counted here."""
+
+_MULTIPLY = {"MUL", "DIV", "SQUARE", "SQUARED_DIFFERENCE", "POW", "STABLEHLO_MULTIPLY"}
+"""Operators that multiply value by value, and with a SUM behind them do what a layer does."""
 
 
 def uncounted(graph: Graph) -> str:
@@ -64,10 +72,20 @@ def macs(graph: Graph, shapes: Shapes) -> int:
     They are those of CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV and BATCH_MATMUL; weights that are
     zero count as all others do, and so does padding.
     """
-    total = sum(operator_macs(operator, shapes) for operator in graph.main.operators)
-    if total > MAX_COUNT:
-        raise UnreadableWork("Your model is damaged: its tensors are larger than any memory.")
-    return total
+    return _bounded(sum(operator_macs(operator, shapes) for operator in graph.main.operators))
+
+
+def disguised(graph: Graph, shapes: Shapes) -> str:
+    """Say that the model multiplies more outside its layers than in them, as words that follow `because`."""
+    outside = dict.fromkeys(sorted(_MULTIPLY), 0)
+    for operator in graph.main.operators:
+        if operator.name in outside:
+            outside[operator.name] += sum(math.prod(shapes[index]) for index in operator.outputs)
+    found = ", ".join(name for name, products in outside.items() if products)
+    inside, total = macs(graph, shapes), sum(outside.values())
+    if total <= inside:
+        return ""
+    return f"it multiplies more outside its layers ({found}: {total:,} products) than in them ({inside:,})"
 
 
 def operator_macs(operator: Operator, shapes: Shapes) -> int:
@@ -126,36 +144,57 @@ def constants(graph: Graph) -> Iterator[Tensor]:
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Count the bytes of all constants of all subgraphs, as stored: weights, biases, and the shapes of reshapes."""
-    return sum(len(tensor.data) for tensor in constants(graph))
+    """Count the bytes of all constants of all subgraphs, as stored: weights, biases, and the shapes of reshapes.
+
+    Sparse ones count as dense, because they are made dense before anything is computed with them.
+    """
+    return _bounded(sum(_stored_bytes(tensor) for tensor in constants(graph)))
 
 
 def parameters(graph: Graph) -> int:
     """Count the numbers that training found: constants that are real numbers, as floats or quantized.
 
-    The count follows from the bytes that are there, not from the shape that the file states.
+    The count follows from the bytes that are there, not from the shape that the file states, unless they are sparse.
     """
     real = (tensor for tensor in constants(graph) if tensor.quantized or "float" in tensor.dtype)
-    return sum(len(tensor.data) * 8 // _BITS[tensor.dtype] for tensor in real if tensor.dtype in _BITS)
+    return _bounded(sum(_stored_bytes(tensor) * 8 // _BITS[tensor.dtype] for tensor in real if tensor.dtype in _BITS))
+
+
+def _stored_bytes(tensor: Tensor) -> int:
+    """Give the bytes of a constant; those that it has when it is made dense, if these are more."""
+    if not tensor.sparse:
+        return len(tensor.data)
+    return max(len(tensor.data), -(-math.prod(tensor.shape) * _BITS.get(tensor.dtype, 8) // 8))
+
+
+def _bounded(count: int) -> int:
+    if count > MAX_COUNT:
+        raise UnreadableWork("Your model is damaged: its tensors are larger than any memory.")
+    return count
 
 
 def zero_channels(graph: Graph) -> int:
-    """Count the output channels whose weights are all zero, over all layers with weights of the main subgraph."""
+    """Count the output channels whose weights are all zero, over all layers with weights of all subgraphs."""
     total = 0
-    for operator in graph.main.operators:
-        if operator.name in _WEIGHTS and len(operator.inputs) > 1:
-            total += _dead(_weights(graph.main, operator.inputs[1]), _WEIGHTS[operator.name])
+    for subgraph in graph.subgraphs:
+        smaller = _dequantized(subgraph)
+        known: dict[tuple[int, int], int] = {}
+        for operator in subgraph.operators:
+            if operator.name in _WEIGHTS and len(operator.inputs) > 1:
+                weights, axis = operator.inputs[1], _WEIGHTS[operator.name]
+                if (weights, axis) not in known:
+                    known[weights, axis] = _dead(subgraph.tensor(smaller.get(weights, weights)), axis)
+                total += known[weights, axis]
     return total
 
 
-def _weights(subgraph: Subgraph, index: int) -> Tensor:
-    """Give a layer's weights, through the DEQUANTIZE that stores them smaller."""
-    tensor = subgraph.tensor(index)
-    if tensor.data is None:
-        for operator in subgraph.operators:
-            if operator.name == "DEQUANTIZE" and operator.outputs == (index,) and operator.inputs:
-                return subgraph.tensor(operator.inputs[0])
-    return tensor
+def _dequantized(subgraph: Subgraph) -> dict[int, int]:
+    """Give the tensors that a DEQUANTIZE makes, and from what: weights that are stored smaller than they are used."""
+    return {
+        operator.outputs[0]: operator.inputs[0]
+        for operator in subgraph.operators
+        if operator.name == "DEQUANTIZE" and len(operator.outputs) == 1 and operator.inputs
+    }
 
 
 def _dead(weights: Tensor, axis: int) -> int:

@@ -11,11 +11,10 @@ from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import MAX_COUNT, Place, Places
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.countable import countable
 from coursekit.measure.inside.counting import Shapes
-from coursekit.measure.inside.cycles import refusal
 from coursekit.measure.inside.graph import Operator, Subgraph, Tensor, read
 from coursekit.measure.inside.roofline import load
-from coursekit.measure.inside.running import try_shapes
 
 _QUANTIZED = {"int8", "uint8"}
 _INNERMOST = 3
@@ -27,13 +26,11 @@ def main() -> None:
 
 
 def places(model: bytes) -> Places:
-    """Give the operators of one model, by the shapes that running it gives; by its own where LiteRT cannot run it."""
+    """Give the operators of one model by the shapes that running it gives, or why they cannot be known."""
     graph = read(model)
-    note = ""
-    shapes = "it has custom operators" if graph.custom_operators else try_shapes(model, graph)
+    shapes = countable(model, graph)
     if isinstance(shapes, str):
-        note = f"By the shapes that the file states, because LiteRT cannot run the model: {shapes}."
-        shapes = list(counting.declared_shapes(graph))
+        return Places(refusal=shapes)
     stored = {index for index, tensor in enumerate(graph.main.tensors) if tensor.data is not None}
     found = tuple(
         Place(load=load(operator, graph.main, shapes, stored), obstacle=_obstacle(operator, graph.main, shapes))
@@ -45,8 +42,6 @@ def places(model: bytes) -> Places:
         places=found,
         input_bytes=sum(counting.tensor_bytes(graph.main, index, shapes) for index in graph.main.inputs),
         output_bytes=sum(counting.tensor_bytes(graph.main, index, shapes) for index in graph.main.outputs),
-        note=note,
-        refusal=refusal(graph.custom_operators, counting.uncounted(graph)),
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from coursekit.measure.documents import Anatomy
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.claims import idle
 from coursekit.measure.inside.graph import Graph, read
 from coursekit.measure.inside.running import try_shapes
+
+_UNCOUNTED = "The multiply-accumulates cannot be counted, because "
 
 
 def main() -> None:
@@ -21,7 +24,7 @@ def anatomy(model: bytes) -> Anatomy:
     return Anatomy(
         weight_bytes=counting.weight_bytes(graph),
         parameters=counting.parameters(graph),
-        operators=len(graph.main.operators),
+        operators=sum(len(subgraph.operators) for subgraph in graph.subgraphs),
         macs=macs,
         macs_note=note,
         zero_channels=counting.zero_channels(graph),
@@ -34,13 +37,16 @@ def anatomy(model: bytes) -> Anatomy:
 
 
 def _macs(model: bytes, graph: Graph) -> tuple[int | None, str]:
-    """Count with the shapes that running the model gives; with those of the file only where LiteRT cannot run it."""
+    """Count by the shapes that running the model gives; None with the reason where that would not be the whole."""
     if note := counting.uncounted(graph):
         return None, note
     shapes = try_shapes(model, graph)
     if isinstance(shapes, str):
-        note = f"Counted by the shapes that the file states, because LiteRT cannot run the model: {shapes}."
-        return counting.macs(graph, counting.declared_shapes(graph)), note
+        names = ", ".join(graph.custom_operators[:10])
+        custom = f"The multiply-accumulates of custom operators cannot be counted: {names}."
+        return None, custom if names else f"{_UNCOUNTED}{shapes}."
+    if reason := idle(graph) or counting.disguised(graph, shapes):
+        return None, f"{_UNCOUNTED}{reason}."
     return counting.macs(graph, shapes), ""
 
 

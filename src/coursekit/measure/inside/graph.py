@@ -16,7 +16,13 @@ from msgspec import Struct
 from coursekit.errors import UnreadableWork
 
 MAX_ENTRIES = 100_000
-"""Tensors, operators and buffers of each kind in one file."""
+"""Tensors and operator codes in one file."""
+
+MAX_OPERATORS = 20_000
+"""Operators in one file: what LiteRT needs to plan them grows with their square."""
+
+MAX_NUMBERS = 4_000_000
+"""Numbers in the lists of all tensors and operators together, and letters of all names: lists may overlap too."""
 
 _TYPES = {number: name.lower() for name, number in vars(schema.TensorType).items() if name.isupper()}
 _BUILTINS = {number: name for name, number in vars(schema.BuiltinOperator).items() if name.isupper()}
@@ -28,14 +34,16 @@ class Tensor(Struct, frozen=True, kw_only=True):
     name: str
     dtype: str
     shape: tuple[int, ...]
-    signature: tuple[int, ...] = ()
-    """The sizes as the converter knew them, below zero where they are left open; empty if all are as in `shape`."""
     buffer: int
     data: Any
     """The constant's bytes as a uint8 array that shares the file's memory; None if it is computed."""
     quantized: bool
     zero_points: tuple[int, ...]
     sparse: bool
+    signature: tuple[int, ...] = ()
+    """The shape with -1 for every size that is not fixed; empty if all are."""
+    variable: bool = False
+    """It keeps its values from one inference to the next."""
 
 
 class Operator(Struct, frozen=True, kw_only=True):
@@ -47,7 +55,7 @@ class Operator(Struct, frozen=True, kw_only=True):
     adj_x: bool = False
     """BATCH_MATMUL only: the first operand is transposed."""
     window: int = 1
-    """MAX_POOL_2D and AVERAGE_POOL_2D only: how many values one output is drawn from."""
+    """Pooling only: how many values one output is drawn from."""
 
 
 class Subgraph(Struct, frozen=True, kw_only=True):
@@ -96,10 +104,11 @@ def _read(model: bytes) -> Graph:
         raise UnreadableWork("Your model is damaged: it has no graph.")
     names, custom = _operator_names(root)
     budget = _Budget()
-    subgraphs = tuple(
-        _subgraph(root, root.Subgraphs(number), names, model, budget)
-        for number in range(budget.take(root.SubgraphsLength(), "graphs"))
-    )
+    entries = [root.Subgraphs(number) for number in range(budget.take(root.SubgraphsLength(), "graphs"))]
+    for entry in entries:  # before any is read
+        budget.take(entry.TensorsLength(), "tensors")
+        budget.take(entry.OperatorsLength(), "operators", MAX_OPERATORS)
+    subgraphs = tuple(_subgraph(root, entry, names, model, budget) for entry in entries)
     return Graph(subgraphs=subgraphs, custom_operators=custom)
 
 
@@ -109,11 +118,18 @@ class _Budget:
     def __init__(self) -> None:
         self.taken: dict[str, int] = {}
 
-    def take(self, count: int, kind: str) -> int:
+    def take(self, count: int, kind: str, most: int = MAX_ENTRIES) -> int:
         self.taken[kind] = self.taken.get(kind, 0) + count
-        if self.taken[kind] > MAX_ENTRIES:
-            raise UnreadableWork(f"Your model has more than {MAX_ENTRIES:,} {kind}.")
+        if self.taken[kind] > most:
+            raise UnreadableWork(f"Your model has more than {most:,} {kind}.")
         return count
+
+    def numbers(self, vector: Any, length: int) -> tuple[int, ...]:
+        """Give a vector of whole numbers; the accessor returns 0 where there is none."""
+        if length == 0:
+            return ()
+        self.take(length, "numbers in its lists", MAX_NUMBERS)
+        return tuple(vector.tolist())
 
 
 def _operator_names(root: Any) -> tuple[list[str], tuple[str, ...]]:
@@ -130,17 +146,15 @@ def _operator_names(root: Any) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _subgraph(root: Any, entry: Any, names: list[str], model: bytes, budget: _Budget) -> Subgraph:
-    tensors = budget.take(entry.TensorsLength(), "tensors")
-    operators = budget.take(entry.OperatorsLength(), "operators")
     return Subgraph(
-        tensors=tuple(_tensor(root, entry.Tensors(number), model) for number in range(tensors)),
-        operators=tuple(_operator(entry.Operators(number), names) for number in range(operators)),
-        inputs=_numbers(entry.InputsAsNumpy(), entry.InputsLength()),
-        outputs=_numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
+        tensors=tuple(_tensor(root, entry.Tensors(number), model, budget) for number in range(entry.TensorsLength())),
+        operators=tuple(_operator(entry.Operators(number), names, budget) for number in range(entry.OperatorsLength())),
+        inputs=budget.numbers(entry.InputsAsNumpy(), entry.InputsLength()),
+        outputs=budget.numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
     )
 
 
-def _operator(entry: Any, names: list[str]) -> Operator:
+def _operator(entry: Any, names: list[str], budget: _Budget) -> Operator:
     name = names[entry.OpcodeIndex()]
     adj_x = False
     if name == "BATCH_MATMUL" and (table := entry.BuiltinOptions()) is not None:
@@ -148,40 +162,42 @@ def _operator(entry: Any, names: list[str]) -> Operator:
         options.Init(table.Bytes, table.Pos)
         adj_x = options.AdjX()
     window = 1
-    if name in {"MAX_POOL_2D", "AVERAGE_POOL_2D"} and (table := entry.BuiltinOptions()) is not None:
+    if name in {"MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D"} and (table := entry.BuiltinOptions()) is not None:
         pool = schema.Pool2DOptions()
         pool.Init(table.Bytes, table.Pos)
         window = max(pool.FilterHeight(), 1) * max(pool.FilterWidth(), 1)
     return Operator(
         name=name,
-        inputs=_numbers(entry.InputsAsNumpy(), entry.InputsLength()),
-        outputs=_numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
+        inputs=budget.numbers(entry.InputsAsNumpy(), entry.InputsLength()),
+        outputs=budget.numbers(entry.OutputsAsNumpy(), entry.OutputsLength()),
         adj_x=adj_x,
         window=window,
     )
 
 
-def _tensor(root: Any, entry: Any, model: bytes) -> Tensor:
+def _tensor(root: Any, entry: Any, model: bytes, budget: _Budget) -> Tensor:
     if entry.ExternalBuffer():
         raise UnreadableWork("Your model keeps weights in another file; it must be one file.")
-    name = (entry.Name() or b"").decode("utf-8", "replace")[:80]
-    shape = _numbers(entry.ShapeAsNumpy(), entry.ShapeLength())
+    name = entry.Name() or b""
+    budget.take(len(name), "letters in its names", MAX_NUMBERS)
+    shape = budget.numbers(entry.ShapeAsNumpy(), entry.ShapeLength())
     if any(size < 0 for size in shape):
         raise UnreadableWork("Your model is damaged: a tensor has a negative size.")
     quantization = entry.Quantization()
     zero_points: tuple[int, ...] = ()
     if quantization is not None and quantization.ZeroPointLength():
-        zero_points = _numbers(quantization.ZeroPointAsNumpy(), quantization.ZeroPointLength())
+        zero_points = budget.numbers(quantization.ZeroPointAsNumpy(), quantization.ZeroPointLength())
     return Tensor(
-        name=name,
+        name=name.decode("utf-8", "replace")[:80],
         dtype=_TYPES.get(entry.Type(), f"type {entry.Type()}"),
         shape=shape,
-        signature=_numbers(entry.ShapeSignatureAsNumpy(), entry.ShapeSignatureLength()),
         buffer=entry.Buffer(),
         data=_constant(root, entry.Buffer(), model),
         quantized=quantization is not None and quantization.ScaleLength() > 0,
         zero_points=zero_points,
         sparse=entry.Sparsity() is not None,
+        signature=budget.numbers(entry.ShapeSignatureAsNumpy(), entry.ShapeSignatureLength()),
+        variable=entry.IsVariable(),
     )
 
 
@@ -197,12 +213,3 @@ def _constant(root: Any, number: int, model: bytes) -> Any:
     if buffer.Offset() > 1 and buffer.Size():  # an offset of 1 is the converter's mark for "not set yet"
         return np.frombuffer(model, np.uint8, buffer.Size(), buffer.Offset())
     return None
-
-
-def _numbers(vector: Any, length: int) -> tuple[int, ...]:
-    """Give a vector of whole numbers; the accessor returns 0 where there is none."""
-    if length == 0:
-        return ()
-    if length > MAX_ENTRIES:
-        raise UnreadableWork(f"Your model has a list of more than {MAX_ENTRIES:,} numbers.")
-    return tuple(int(number) for number in vector)

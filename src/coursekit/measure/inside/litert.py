@@ -13,7 +13,7 @@ from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import INPUT_FILE, CannotRun, Runs
 from coursekit.measure.inside.answer import answer
 from coursekit.measure.inside.graph import read
-from coursekit.measure.inside.running import interpreter, reason, refuse_custom, run_on_zeros
+from coursekit.measure.inside.running import FAILURES, interpreter, refuse_custom, run_on_zeros, said
 
 _INTEGERS = (np.int8, np.uint8, np.int16)
 
@@ -30,25 +30,21 @@ def describe(model: bytes) -> Runs | CannotRun:
         refuse_custom(graph)
         running = interpreter(model)
         run_on_zeros(running)
+        return Runs(inputs=_shapes(running.get_input_details()), outputs=_shapes(running.get_output_details()))
     except UnreadableWork as error:
         return CannotRun(reason=error.what)
-    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-        return CannotRun(reason=f"LiteRT cannot run your model: {reason(error)}.")
-    return Runs(inputs=_shapes(running.get_input_details()), outputs=_shapes(running.get_output_details()))
+    except FAILURES as error:
+        return CannotRun(reason=f"LiteRT cannot run your model: {said(error)}.")
 
 
 def predict(model: bytes) -> bytes:
     """Give the outputs for each input, float32, one row per input; integers are quantized and dequantized here."""
     refuse_custom(read(model))
     x = np.load(io.BytesIO(Path(INPUT_FILE).read_bytes()), allow_pickle=False)
-    running = _ready(model, x.shape[1:])
-    source, sink = running.get_input_details()[0], running.get_output_details()[0]
-    quantized = _quantize(x, source)
-    rows = []
-    for sample in quantized:  # one by one, as a device does: no figure depends on how many there are
-        running.set_tensor(source["index"], sample[None])
-        _invoke(running)
-        rows.append(_dequantize(running.get_tensor(sink["index"]), sink))
+    try:
+        rows = _rows(interpreter(model), x)
+    except FAILURES as error:
+        raise UnreadableWork(f"LiteRT cannot run your model: {said(error)}.") from error
     if any(row.shape != rows[0].shape for row in rows):
         raise UnreadableWork("Your model's output changes its shape from input to input.")
     out = io.BytesIO()
@@ -56,15 +52,17 @@ def predict(model: bytes) -> bytes:
     return out.getvalue()
 
 
-def _ready(model: bytes, one: tuple[int, ...]) -> Any:
-    """Give an interpreter that takes one input of this shape at a time."""
-    try:
-        running = interpreter(model)
-        _take(running, one)
-        running.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
-    return running
+def _rows(running: Any, x: Any) -> list[Any]:
+    """Give the outputs for each input; raises what LiteRT raises if it cannot run the model."""
+    _take(running, x.shape[1:])
+    running.allocate_tensors()
+    source, sink = running.get_input_details()[0], running.get_output_details()[0]
+    rows = []
+    for sample in _quantize(x, source):  # one by one, as a device does: no figure depends on how many there are
+        running.set_tensor(source["index"], sample[None])
+        running.invoke()
+        rows.append(_dequantize(running.get_tensor(sink["index"]), sink))
+    return rows
 
 
 def _take(running: Any, one: tuple[int, ...]) -> None:
@@ -85,13 +83,6 @@ def _take(running: Any, one: tuple[int, ...]) -> None:
         raise UnreadableWork(f"Your model takes inputs of shape {wants}; it was fed {fed}.")
     if shape != (1, *one):
         running.resize_tensor_input(inputs[0]["index"], (1, *one))
-
-
-def _invoke(running: Any) -> None:
-    try:
-        running.invoke()
-    except (ValueError, RuntimeError) as error:
-        raise UnreadableWork(f"LiteRT cannot run your model: {reason(error)}.") from error
 
 
 def _quantize(x: Any, entry: Any) -> Any:

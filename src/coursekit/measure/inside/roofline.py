@@ -6,10 +6,9 @@ from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import MAX_COUNT, Demand, Load
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.countable import countable
 from coursekit.measure.inside.counting import Shapes
-from coursekit.measure.inside.cycles import refusal
 from coursekit.measure.inside.graph import Graph, Operator, Subgraph, read
-from coursekit.measure.inside.running import try_shapes
 
 _RENAMES = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE"}
 """Operators that only change what a tensor's sizes are called."""
@@ -24,16 +23,10 @@ def main() -> None:
 
 
 def demand(model: bytes) -> Demand:
-    """Give the demand of one model, by the shapes that running it gives; by its own where LiteRT cannot run it."""
+    """Give the demand of one model by the shapes that running it gives, or why it cannot be counted."""
     graph = read(model)
-    if reason := refusal(graph.custom_operators, counting.uncounted(graph)):
-        return Demand(refusal=reason)
-    shapes = try_shapes(model, graph)
-    note = ""
-    if isinstance(shapes, str):
-        note = f"By the shapes that the file states, because LiteRT cannot run the model: {shapes}."
-        shapes = list(counting.declared_shapes(graph))
-    return Demand(loads=loads(graph, shapes), note=note)
+    shapes = countable(model, graph)
+    return Demand(refusal=shapes) if isinstance(shapes, str) else Demand(loads=loads(graph, shapes))
 
 
 def loads(graph: Graph, shapes: Shapes) -> tuple[Load, ...]:

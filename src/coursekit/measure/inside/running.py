@@ -14,7 +14,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from coursekit.errors import UnreadableWork
+from coursekit.measure.inside.claims import claims
 from coursekit.measure.inside.graph import Graph
+from coursekit.measure.inside.mending import mended
+
+FAILURES = (ValueError, RuntimeError, TypeError, MemoryError, OverflowError)
+"""What LiteRT and its wrapper raise for a model that they cannot open or run."""
+
+_HANDLES = {"resource", "variant"}
+"""Types of tensors that hold no numbers, and of which LiteRT tells no shape."""
 
 
 def interpreter(model: bytes, *, reference: bool = True) -> Any:
@@ -41,28 +49,50 @@ def refuse_custom(graph: Graph) -> None:
 
 
 def try_shapes(model: bytes, graph: Graph) -> list[tuple[int, ...]] | str:
-    """Run the model once on zeros; give the shapes its tensors then have, or why LiteRT does not run it.
+    """Give the shapes that the main subgraph's tensors have when it runs, or why those cannot be known.
 
-    The shapes that a file states are claims: LiteRT computes its own from the inputs on.
+    The shapes that a file states are claims: LiteRT computes its own from the inputs on, and where it cannot run the
+    model, or where they would be others for other inputs, there are none to count by. The reason follows `because`.
     """
+    found = all_shapes(model, graph)
+    return found if isinstance(found, str) else found[0]
+
+
+def all_shapes(model: bytes, graph: Graph) -> list[list[tuple[int, ...]]] | str:
+    """Run the model once on zeros and give the shapes of all tensors of all subgraphs, or why they cannot be known."""
+    if reason := claims(graph):
+        return reason
     try:
-        running = interpreter(model, reference=False)
+        running = interpreter(mended(model), reference=False)
         run_on_zeros(running)
-        found = {entry["index"]: tuple(int(size) for size in entry["shape"]) for entry in running.get_tensor_details()}
-    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-        return reason(error)
-    return [found.get(number, tensor.shape) for number, tensor in enumerate(graph.main.tensors)]
+        found = [
+            {
+                entry["index"]: tuple(int(size) for size in entry["shape"])
+                for entry in running.get_tensor_details(number)
+            }
+            for number in range(len(graph.subgraphs))
+        ]
+    except FAILURES as error:
+        return f"LiteRT cannot run it: {said(error)}"
+    shapes = []
+    for subgraph, known in zip(graph.subgraphs, found, strict=True):
+        for number, tensor in enumerate(subgraph.tensors):
+            if number not in known and tensor.data is None and tensor.dtype not in _HANDLES:
+                return f"LiteRT cannot say what shape its tensor '{tensor.name}' of {tensor.dtype} has"
+        shapes.append([known.get(number, tensor.shape) for number, tensor in enumerate(subgraph.tensors)])
+    return shapes
 
 
-def misstated(graph: Graph, computed: list[tuple[int, ...]]) -> str:
+def misstated(graph: Graph, computed: list[list[tuple[int, ...]]]) -> str:
     """Say where the file states another shape than running it gave; empty if nowhere.
 
     A tool that takes the stated shapes as they are would find a file that understates them small.
     """
-    for tensor, real in zip(graph.main.tensors, computed, strict=True):
-        if tensor.shape != real:
-            stated, given = ("x".join(map(str, shape)) or "none" for shape in (tensor.shape, real))
-            return f"the file states for '{tensor.name}' the shape {stated}, and running it gives {given}"
+    for subgraph, shapes in zip(graph.subgraphs, computed, strict=True):
+        for tensor, real in zip(subgraph.tensors, shapes, strict=True):
+            if tensor.shape != real:
+                stated, given = ("x".join(map(str, shape)) or "none" for shape in (tensor.shape, real))
+                return f"the file states for '{tensor.name}' the shape {stated}, and running it gives {given}"
     return ""
 
 
@@ -74,6 +104,6 @@ def run_on_zeros(running: Any) -> None:
     running.invoke()
 
 
-def reason(error: Exception) -> str:
+def said(error: Exception) -> str:
     """Give LiteRT's own words for why it refused, in one line."""
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return " ".join(str(error).split())[:200].rstrip(".") or f"{type(error).__name__}, without a reason"

@@ -1,4 +1,4 @@
-"""Runs `model.tflite` once with TensorFlow Lite Micro and prints its arena, a `documents.Arena`, or why it cannot."""
+"""Runs `model.tflite` with TensorFlow Lite Micro and prints a `documents.Arena`, or why it cannot be run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from coursekit.measure.documents import Arena, CannotRun, Missing
 from coursekit.measure.inside.answer import answer
+from coursekit.measure.inside.claims import claims
 from coursekit.measure.inside.graph import Graph, read
-from coursekit.measure.inside.running import misstated, try_shapes
+from coursekit.measure.inside.parity import parity
+from coursekit.measure.inside.running import all_shapes, misstated
 
 ARENA_BYTES = 64 * 2**20
 """More than any board here has: the allocator says how much of it was used."""
@@ -32,7 +34,9 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
         return Missing(package="tflite-micro", extra="tflm")
-    shapes = try_shapes(model, graph)
+    if reason := claims(graph):
+        return CannotRun(reason=reason)
+    shapes = all_shapes(model, graph)
     if not isinstance(shapes, str) and (lie := misstated(graph, shapes)):  # what LiteRT cannot run, it may
         return CannotRun(reason=lie)
     said: list[str] = []
@@ -41,10 +45,15 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         _listening(lambda: _run(interpreter, len(graph.main.inputs)), said)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error, MemoryError) as error:
         return CannotRun(reason=_reason(said, error, graph))
+    if isinstance(shapes, str):
+        return CannotRun(reason=f"{shapes}, so that nothing confirms the shapes that it states")
     report: list[str] = []
     _listening(interpreter.print_allocations, report)
     sizes = dict(re.findall(r"Arena allocation (total|head|tail) (\d+) bytes", "".join(report)))
-    return Arena(total=int(sizes["total"]), head=int(sizes["head"]), tail=int(sizes["tail"]))
+    steps, note = _listening(lambda: parity(model, graph, interpreter), [])
+    return Arena(
+        total=int(sizes["total"]), head=int(sizes["head"]), tail=int(sizes["tail"]), parity=steps, parity_note=note
+    )
 
 
 def _run(interpreter: Any, inputs: int) -> None:

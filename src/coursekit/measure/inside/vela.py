@@ -22,7 +22,7 @@ from coursekit.measure.documents import SYSTEMS_FILE, CannotRun, Compiled, Left,
 from coursekit.measure.inside import counting
 from coursekit.measure.inside.answer import answer
 from coursekit.measure.inside.graph import Graph, Operator, Subgraph, read
-from coursekit.measure.inside.running import misstated, try_shapes
+from coursekit.measure.inside.running import all_shapes, misstated
 
 _FAMILY = "EthosU55"
 
@@ -65,9 +65,9 @@ def compiled(model: bytes) -> Compiled | CannotRun | Missing:
         from ethosu import regor  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
         return Missing(package="ethos-u-vela", extra="vela")
-    shapes = try_shapes(model, graph)
+    shapes = all_shapes(model, graph)
     if isinstance(shapes, str):
-        return CannotRun(reason=f"its shapes cannot be checked, because LiteRT cannot run it: {shapes}")
+        return CannotRun(reason=shapes)
     if lie := misstated(graph, shapes) or _open(graph):
         return CannotRun(reason=lie)
     compiler = regor.Regor(_FAMILY, False)
@@ -84,7 +84,7 @@ def compiled(model: bytes) -> Compiled | CannotRun | Missing:
         tables = found.opt_database.tables
     except UnicodeDecodeError:
         return CannotRun(reason="the name of one of its tensors is no text")
-    return _report(found, tables, graph, shapes)
+    return _report(found, tables, graph, shapes[0])
 
 
 def _open(graph: Graph) -> str:

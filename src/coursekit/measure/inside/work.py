@@ -12,6 +12,7 @@ from collections.abc import Callable
 from coursekit.cost import Unit
 from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import MAX_COUNT, Step
+from coursekit.measure.inside.claims import fed
 from coursekit.measure.inside.counting import Shapes, operator_macs
 from coursekit.measure.inside.graph import Graph, Operator, Subgraph
 
@@ -22,7 +23,11 @@ _IMAGE_CHANNELS = 4
 """A layer that reads no more channels than this cannot use a kernel's wide loads."""
 
 _FEW = 64
-"""Arithmetic on so few 32-bit numbers is about shapes; more would be work in disguise."""
+"""Arithmetic on so few 32-bit numbers that follow from shapes is about shapes; all other is work in disguise."""
+
+_UNBOUNDED = {"LOCAL_RESPONSE_NORMALIZATION", "LSH_PROJECTION", "RFFT2D", "REDUCE_WINDOW", "DILATE"}
+_UNBOUNDED |= {"NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "EMBEDDING_LOOKUP_SPARSE"}
+"""Operators that take more than in proportion to the values that they read and make."""
 
 _SHAPES = {"SHAPE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 _SHAPE_ARITHMETIC = {"STRIDED_SLICE", "PACK", "SLICE", "CONCATENATION", "GATHER", "CAST", "FILL", "RANGE"}
@@ -42,12 +47,22 @@ _BY_OUTPUT |= dict.fromkeys(("SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPA
 _BY_OUTPUT |= dict.fromkeys(("DEPTH_TO_SPACE", "SPACE_TO_DEPTH"), "moved_values")
 _BY_OUTPUT |= dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), "converted_values")
 _BY_INPUT: dict[str, Unit] = dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), "mean_values")
+_FOLD = {"CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"}
+"""The operators that pad by themselves."""
+
 _POOLS = {"MAX_POOL_2D", "AVERAGE_POOL_2D"}
+
+
+def unbounded(graph: Graph) -> str:
+    """Say which operators' work does not follow from the sizes of their tensors; empty if all does."""
+    found = sorted({operator.name for operator in graph.main.operators} & _UNBOUNDED)
+    return f"The work of {', '.join(found)} cannot be counted." if found else ""
 
 
 def steps(graph: Graph, shapes: Shapes) -> tuple[Step, ...]:
     """Give every operator of the main subgraph with its work, in the order in which they run."""
-    found = tuple(_step(operator, graph.main, shapes) for operator in graph.main.operators)
+    values = fed(graph.main)
+    found = tuple(_step(operator, graph.main, shapes, values) for operator in graph.main.operators)
     if sum(sum(step.work.values()) for step in found) > MAX_COUNT:
         raise UnreadableWork("Your model is damaged: its tensors are larger than any memory.")
     return found
@@ -56,10 +71,12 @@ def steps(graph: Graph, shapes: Shapes) -> tuple[Step, ...]:
 def largest_bytes(graph: Graph, shapes: Shapes) -> int:
     """Give the bytes of the largest tensor that the model computes or is given, one byte for each value.
 
-    A PAD is left out: runtimes fold it into the operator that reads it.
+    A PAD is left out if only convolutions and pools read it: runtimes fold it into them.
     """
     main = graph.main
     padded = {index for operator in main.operators if operator.name in {"PAD", "PADV2"} for index in operator.outputs}
+    padded -= {index for operator in main.operators if operator.name not in _FOLD for index in operator.inputs}
+    padded -= set(main.outputs)
     computed = {index for operator in main.operators for index in (*operator.inputs, *operator.outputs)}
     sizes = [
         math.prod(shapes[index])
@@ -69,15 +86,15 @@ def largest_bytes(graph: Graph, shapes: Shapes) -> int:
     return max(sizes, default=0)
 
 
-def _step(operator: Operator, main: Subgraph, shapes: Shapes) -> Step:
+def _step(operator: Operator, main: Subgraph, shapes: Shapes, values: set[int]) -> Step:
     read = sum(_values(index, main, shapes) for index in operator.inputs if index >= 0)
     made = sum(_values(index, main, shapes) for index in operator.outputs)
     name = main.tensor(operator.outputs[0]).name if operator.outputs else ""
-    if _about_shapes(operator, main, made):
+    if _about_shapes(operator, main, values, max(read, made)):
         return Step(operator=operator.name, name=name, work={"shape_steps": 1})
     work: dict[Unit, int] = {"steps": 1, "traffic_bytes": read + made}
     priced = _priced(operator, main, shapes)
-    work |= priced(made, read) if priced else _other(operator, shapes, read + made)
+    work |= priced(made, read) if priced else _other(operator, shapes, read + made * operator.window)
     return Step(operator=operator.name, name=name, work={unit: count for unit, count in work.items() if count})
 
 
@@ -86,11 +103,12 @@ def _values(index: int, main: Subgraph, shapes: Shapes) -> int:
     return math.prod(shapes[index]) if main.tensor(index).data is None else 0
 
 
-def _about_shapes(operator: Operator, main: Subgraph, made: int) -> bool:
+def _about_shapes(operator: Operator, main: Subgraph, values: set[int], handled: int) -> bool:
     if operator.name in _SHAPES:
         return True
-    whole = all(main.tensor(index).dtype in {"int32", "int64"} for index in operator.outputs)
-    return whole and made <= _FEW and operator.name in _SHAPE_ARITHMETIC
+    if operator.name not in _SHAPE_ARITHMETIC or handled > _FEW or not values.isdisjoint(operator.outputs):
+        return False
+    return all(main.tensor(index).dtype in {"int32", "int64"} for index in operator.outputs)
 
 
 def _priced(operator: Operator, main: Subgraph, shapes: Shapes) -> Callable[[int, int], dict[Unit, int]] | None:
@@ -107,7 +125,8 @@ def _priced(operator: Operator, main: Subgraph, shapes: Shapes) -> Callable[[int
     if name in _POOLS:
         return lambda made, _: {"window_values": made * operator.window}
     if name in _BY_INPUT:
-        return lambda _, read: {_BY_INPUT[name]: read}
+        first = math.prod(shapes[operator.inputs[0]]) if operator.inputs else 0  # a constant is read like all else
+        return lambda _, read: {_BY_INPUT[name]: max(first, read)}
     if name in _COMBINE and _scales(operator, main, shapes):
         return lambda made, _: {"scaled_values": made}
     return (lambda made, _: {_BY_OUTPUT[name]: made}) if name in _BY_OUTPUT else None
