@@ -15,6 +15,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
+BYTES = 1_000_000_000
+"""What one child may hold, well below what the box may: the others must not end with it."""
+
 PROGRAMS = {"flatbuffer": [], "litert": ["describe"], "cycles": [], "tflm": []}
 
 
@@ -60,6 +63,7 @@ def main():
             child = os.fork()
             if child == 0:
                 resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+                resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
                 become(loaded[name], arguments, model, folder)
             code = ended(child)
             out, err = ((Path(folder) / kind).read_bytes().decode("latin-1") for kind in ("out", "err"))

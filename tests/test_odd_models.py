@@ -60,6 +60,7 @@ OVERFLOW = (
     "tflite/util.cc BytesRequired number of elements overflowed. Tensor 0 is invalidly specified in schema. "
     "tflite/util.cc BytesRequired number of elements overflowed. Tensor 3 is invalidly specified in sc"
 )
+NO_CALL = "Didn't find op for builtin opcode 'CALL'"
 IDLE = "it computes nothing: its outputs are its inputs, or do not depend on them"
 IDLE_READ = {"macs": f"{MACS}{IDLE}.", "latency_ms": f"{LATENCY}It has no work, because {IDLE}.", "litert_runs": "yes"}
 SPATIAL = "its input 'x' has no fixed size: its shape is ?x?x?x1"
@@ -69,7 +70,10 @@ READ: dict[str, tuple[bytes, dict[str, object] | str]] = {
     "a second signature": (odd.two_signatures(), {"macs": 12, "latency_ms": 0.107, "litert_runs": "yes"}),
     "IF": (odd.branching(), uncounted("IF", arena_bytes=1600)),
     "WHILE": (odd.looping(), uncounted("WHILE", arena_bytes=1264)),
-    "CALL": (odd.calling(), uncounted("CALL", arena_bytes=f"{ARENA}it has no CALL.", litert_runs="Didn't find op")),
+    "CALL": (
+        odd.calling(),
+        uncounted("CALL", arena_bytes=f"{ARENA}LiteRT cannot run it: {NO_CALL}", litert_runs=NO_CALL),
+    ),
     # sizes that are not fixed
     "an open batch": (
         odd.open_convolution((1, 8, 8, 1), (-1, 8, 8, 1)),
@@ -97,7 +101,7 @@ READ: dict[str, tuple[bytes, dict[str, object] | str]] = {
         {
             "macs": f"{MACS}LiteRT cannot run it: {OVERFLOW}.",
             "latency_ms": f"{WORK}LiteRT cannot run it: {OVERFLOW}.",
-            "arena_bytes": f"{ARENA}Failed to resize buffer.",
+            "arena_bytes": f"{ARENA}LiteRT cannot run it: {OVERFLOW}.",
             "litert_runs": f"LiteRT cannot run your model: {OVERFLOW}.",
         },
     ),
@@ -106,7 +110,7 @@ READ: dict[str, tuple[bytes, dict[str, object] | str]] = {
         {
             "macs": f"{MACS}LiteRT cannot run it: RuntimeError, without a reason.",
             "latency_ms": f"{WORK}LiteRT cannot run it: RuntimeError, without a reason.",
-            "arena_bytes": ARENA,
+            "arena_bytes": f"{ARENA}LiteRT cannot run it: RuntimeError, without a reason.",
             "litert_runs": "LiteRT cannot run your model: RuntimeError, without a reason.",
         },
     ),

@@ -157,14 +157,27 @@ def _refuse_other_files(model: bytes) -> None:
 
 
 def _all_of(engine: Engine, model: bytes, profile: Profile | None, inside: RunInside) -> tuple[Measurement, ...]:
-    """Give all figures of one engine; if a package is missing here, say so in place of each of them."""
+    """Give all figures of one engine; if a package is missing, or the model stops this engine, say so in their place.
+
+    A file that cannot even be read has no figures at all, which the engine `flatbuffer` says.
+    """
     try:
         return engine.measure(model, profile, inside)
-    except ToolError as error:
+    except (ToolError, UnreadableWork) as error:
+        if isinstance(error, UnreadableWork) and engine.name == "flatbuffer":
+            raise
         note = f"{error} {error.fix}".strip()
+        theirs = [each for each in engine.metrics if not profile or profile.engines.get(each) == engine.name]
         return tuple(
-            Measurement(metric=metric, value=UNKNOWN, unit="", engine=engine.name, note=note)
-            for metric in engine.metrics
+            Measurement(
+                metric=metric,
+                value=UNKNOWN,
+                unit="",
+                engine=engine.name,
+                profile=profile.name if profile else None,
+                note=note,
+            )
+            for metric in (theirs or engine.metrics)
         )
 
 

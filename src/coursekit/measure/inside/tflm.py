@@ -13,7 +13,6 @@ import numpy as np
 
 from coursekit.measure.documents import Arena, CannotRun, Missing
 from coursekit.measure.inside.answer import answer
-from coursekit.measure.inside.claims import claims
 from coursekit.measure.inside.graph import Graph, read
 from coursekit.measure.inside.parity import parity
 from coursekit.measure.inside.running import all_shapes, misstated
@@ -34,19 +33,17 @@ def arena(model: bytes) -> Arena | CannotRun | Missing:
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 - an extra; missing is an answer
     except ImportError:
         return Missing(package="tflite-micro", extra="tflm")
-    if reason := claims(graph):
-        return CannotRun(reason=reason)
-    shapes = all_shapes(model, graph)
-    if not isinstance(shapes, str) and (lie := misstated(graph, shapes)):  # what LiteRT cannot run, it may
-        return CannotRun(reason=lie)
+    unconfirmed = _unconfirmed(model, graph)
+    if unconfirmed and not graph.custom_operators:
+        return CannotRun(reason=unconfirmed)
     said: list[str] = []
     try:
         interpreter = _listening(lambda: runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES), said)
+        if unconfirmed:  # it has the custom operators, which LiteRT has not
+            return CannotRun(reason=unconfirmed)
         _listening(lambda: _run(interpreter, len(graph.main.inputs)), said)
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error, MemoryError) as error:
         return CannotRun(reason=_reason(said, error, graph))
-    if isinstance(shapes, str):
-        return CannotRun(reason=f"{shapes}, so that nothing confirms the shapes that it states")
     report: list[str] = []
     _listening(interpreter.print_allocations, report)
     sizes = dict(re.findall(r"Arena allocation (total|head|tail) (\d+) bytes", "".join(report)))
@@ -61,6 +58,16 @@ def _run(interpreter: Any, inputs: int) -> None:
         entry = interpreter.get_input_details(number)
         interpreter.set_input(np.zeros(entry["shape"], entry["dtype"]), number)
     interpreter.invoke()
+
+
+def _unconfirmed(model: bytes, graph: Graph) -> str:
+    """Say where the file states another shape than running it gives, or why that cannot be known; empty if nowhere.
+
+    TensorFlow Lite Micro takes the stated shapes as they are. A file that understates them would look small, and one
+    whose shapes make no sense would have it read what lies beside its tensors, with another end each time.
+    """
+    shapes = all_shapes(model, graph)
+    return shapes if isinstance(shapes, str) else misstated(graph, shapes)
 
 
 def _listening(work: Callable[[], Any], said: list[str]) -> Any:
