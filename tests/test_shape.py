@@ -16,7 +16,7 @@ FLOORS = (
     ("words", {"records", "errors", "decoding", "plainfile"}),
     (
         "pure",
-        {"specs", "notebook", "scoring", "report", "profiles", "wire", "cellgrades", "assertions", "figures", "cost"},
+        {"specs", "notebook", "scoring", "report", "profiles", "wire", "cellgrades", "assertions", "figures", "cost", "pairs"},
     ),
     ("processes", {"warm"}),
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),

@@ -12,12 +12,15 @@ from coursekit.records import Record
 MODEL_FILE = "model.tflite"
 INPUT_FILE = "x.npy"
 SYSTEMS_FILE = "ethos-u.ini"
+REFERENCE_FILE = "reference.tflite"
 
 MAX_COUNT = 2**53
 """No honest count of bytes or operations comes near; beyond it a JSON reader would round."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+Loops = Annotated[int, Meta(ge=1, le=2**30)]
+Sample = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class Problem(Record, frozen=True, kw_only=True, tag="problem"):
@@ -66,6 +69,21 @@ class Arena(Record, frozen=True, kw_only=True, tag="arena"):
     total: Count
     head: Count
     tail: Count
+
+
+class Timed(Record, frozen=True, kw_only=True, tag="timed"):
+    """One pair of runs: the CPU time of each sample in nanoseconds, and how many inferences a sample holds."""
+
+    model_loops: Loops
+    reference_loops: Loops
+    pair: tuple[Sample, Sample, Sample, Sample]
+    """Model, reference, reference, model."""
+    same: tuple[Sample, Sample, Sample, Sample]
+    """The reference, and a second copy of it in the model's place: copy, reference, reference, copy."""
+    cpu: Annotated[str, Meta(max_length=200)]
+    """The processor, as the machine calls it."""
+    load_percent: Count
+    """How many processes wanted to run in the last minute, in hundredths."""
 
 
 class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):
