@@ -1,11 +1,11 @@
 """How many times slower one thing is than another, from runs that were timed in pairs, and how sure that is.
 
 A pair holds four samples in the order A, B, B, A, so that a drift which is even over the four adds the same to both.
-Its ratio is A's time for one inference by B's; logarithms make a ratio and its inverse equally far from 1. The figure is
-the median over pairs, which one disturbed pair does not move, and its interval a percentile bootstrap of that median
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): 95 % of intervals made like this hold the true
-ratio if pairs are independent. Whoever times makes them so, by a fresh process for each. Times are nanoseconds, ratios
-are plain numbers, and the same samples always give the same figures.
+Its ratio is A's time for one inference by B's; logarithms make a ratio and its inverse equally far from 1. The figure
+is the median over pairs, which one disturbed pair does not move, and its interval a percentile bootstrap of that median
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): 95 % of intervals made like this hold the
+true ratio if pairs are independent. Whoever times makes them so, by a fresh process for each. Times are nanoseconds,
+ratios are plain numbers, and the same samples always give the same figures.
 """
 
 from __future__ import annotations

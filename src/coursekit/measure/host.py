@@ -59,7 +59,7 @@ class Host:
         apart = _of_models(found)
         load = max(each.load_percent for each in found) / 100
         itself = f"the reference against itself {same.value:.3f} ({same.low:.3f} to {same.high:.3f})"
-        how = f"{len(found)} pairs, CPU time of one pinned thread, {clean(found[0].cpu, 60)}, load up to {load:.1f}"
+        how = f"{len(found)} pairs, CPU time of one pinned thread, {clean(found[0].cpu, 48)}, load up to {load:.1f}"
         return Measurement(
             metric="latency_ratio",
             value=apart.value,

@@ -46,11 +46,11 @@ def timed(model: bytes) -> Timed:
     load = os.getloadavg()[0]
     _keep_to_one_processor()
     reference = Path(REFERENCE_FILE).read_bytes()
-    with _explained("your model"):
+    with _explained():
         asked = _ready(model, number)
-    with _explained("the model to compare with"):
+    with _explained("About the model to compare with: "):
         stated, copy = _ready(reference, number), _ready(reference, number)
-    with _explained("your model"):
+    with _explained():
         model_loops, reference_loops = _loops(asked, least), _loops(stated, least)
         same = _abba(copy, stated, reference_loops, reference_loops)
         pair = _abba(asked, stated, model_loops, reference_loops)
@@ -72,12 +72,14 @@ def _keep_to_one_processor() -> None:
 
 
 @contextlib.contextmanager
-def _explained(whose: str) -> Iterator[None]:
-    """Turn what LiteRT raises about a model into a sentence."""
+def _explained(about: str = "") -> Iterator[None]:
+    """Turn what LiteRT raises about a model into a sentence, and say which model it is about."""
     try:
         yield
+    except UnreadableWork as error:
+        raise UnreadableWork(f"{about}{error.what}", fix=error.fix) from error
     except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-        raise UnreadableWork(f"LiteRT cannot run {whose}: {reason(error)}.") from error
+        raise UnreadableWork(f"{about}LiteRT cannot run your model: {reason(error)}.") from error
 
 
 def _ready(model: bytes, number: int) -> Any:
@@ -93,7 +95,7 @@ def _ready(model: bytes, number: int) -> Any:
 
 
 def _values(number: int, place: int, entry: Any) -> Any:
-    """Draw one input: the same for both models where shapes agree, from -1 to 1 or over the whole of an integer type."""
+    """Draw one input, the same for both models where shapes agree: from -1 to 1, or over all that an integer can be."""
     drawn = np.random.default_rng([number, place]).random(entry["shape"])
     dtype = np.dtype(entry["dtype"])
     if dtype.kind == "f":
