@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+import courses
 import models
 from coursekit import measure, pairs, profiles, sandbox, scoring
 from coursekit.errors import MachineError, SpecError, TimingError, ToolError, UnreadableWork
 from coursekit.examination.asking import Bench, Targets, Wrong
+from coursekit.examination.attempt import Attempt
 from coursekit.measure.documents import MODEL_FILE, REFERENCE_FILE, Timed
 from coursekit.measure.host import MOST_SECONDS, Host
 from coursekit.profiles import Timing
@@ -404,6 +406,24 @@ def test_a_board_that_is_not_there_is_not_timed_and_nothing_is_held(board: Path)
     assert found.note.endswith("'baseline.tflite'")
 
 
+@pytest.mark.parametrize(("stopped", "paused"), [("", ["paused", "going"]), ("the kernel ended by itself", [])])
+def test_what_a_notebook_left_running_is_held_while_models_are_timed(stopped: str, paused: list[str]):
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def pause():
+        seen.append("paused")
+        yield
+        seen.append("going")
+
+    kernel = SimpleNamespace(stopped=stopped, box=SimpleNamespace(paused=pause))
+    with Attempt.held(SimpleNamespace(kernel=kernel)):
+        assert seen == paused[:1]
+    assert seen == paused
+    with Attempt.held(SimpleNamespace(kernel=None)):
+        pass
+
+
 # --- Real models in a real box ---------------------------------------------------------------------------------------
 
 FEW = msgspec.structs.replace(HOST, timing=Timing(seconds=0.2, repeats=5, spread=0.9))
@@ -457,3 +477,37 @@ def test_a_model_that_never_ends_meets_the_limit_of_its_box(inside: RunInside):
     short = sandbox.runner("bwrap", Limits(memory_bytes=2_000_000_000), seconds=0.05)
     with pytest.raises(UnreadableWork, match="too much for LiteRT and was stopped: the time limit"):
         measure.compare(SMALL, LARGE, FEW, short)
+
+
+GRADED = """\
+artifact: {path: model.tflite, max_bytes: 200_000}
+baseline: {path: baseline.tflite, max_bytes: 200_000}
+targets:
+  - {id: faster, metric: latency_ratio, profile: quick, at_most: {pass: 0.6, full: 0.5}, points: 5}
+  - {id: slower, metric: latency_ratio, profile: quick, at_least: {pass: 0.6, full: 0.7}, points: 4}
+"""
+
+SPINS = """
+import threading
+def spin():
+    while True:
+        pass
+threading.Thread(target=spin, daemon=True).start()
+"""
+
+
+@pytest.mark.box
+def test_a_submission_is_graded_by_a_clock_while_its_own_threads_are_held(tmp_path: Path):
+    export = courses.writes(SMALL) + "\n" + courses.writes(LARGE, "baseline.tflite") + SPINS
+    cells = (courses.answer_cell("export", export),)
+    courses.make(tmp_path, facts=GRADED, cells=cells, checks={"faster": 5, "slower": 4})
+    quick = profiles.path("host").read_text().replace("name: host", "name: quick", 1)
+    for old, new in (("seconds: 2.0", "seconds: 0.2"), ("repeats: 15", "repeats: 5"), ("spread: 0.03", "spread: 0.9")):
+        quick = quick.replace(old, new, 1)
+    (tmp_path / "autograder" / "profiles").mkdir()
+    (tmp_path / "autograder" / "profiles" / "quick.yaml").write_text(quick)
+    courses.submit(courses.released(tmp_path, "doubling"), "ada")
+    graded = courses.by_id(courses.grade(tmp_path)["ada"])
+    assert {name: check.earned for name, check in graded.items()} == {"five": 2, "arrays": 3, "faster": 5, "slower": 0}
+    assert graded["faster"].measurement == graded["slower"].measurement
+    assert graded["faster"].measurement.engine == "host"
