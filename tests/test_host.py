@@ -426,7 +426,7 @@ def test_what_a_notebook_left_running_is_held_while_models_are_timed(stopped: st
 
 # --- Real models in a real box ---------------------------------------------------------------------------------------
 
-FEW = msgspec.structs.replace(HOST, timing=Timing(seconds=0.2, repeats=5, spread=0.9))
+FEW = msgspec.structs.replace(HOST, timing=Timing(seconds=0.12, repeats=3, spread=0.9))
 """Pairs enough to tell 1 from 16 on any machine; with such a spread none is too noisy."""
 
 
