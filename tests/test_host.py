@@ -18,7 +18,7 @@ from coursekit import measure, pairs, profiles, sandbox, scoring
 from coursekit.errors import MachineError, SpecError, TimingError, ToolError, UnreadableWork
 from coursekit.examination.asking import Bench, Targets, Wrong
 from coursekit.examination.attempt import Attempt
-from coursekit.measure.documents import MODEL_FILE, REFERENCE_FILE, Timed
+from coursekit.measure.documents import MODEL_FILE, REFERENCE_FILE, Pair
 from coursekit.measure.host import MOST_SECONDS, Host
 from coursekit.profiles import Timing
 from coursekit.records import Artifact, Band, Collected, Finished, Limits, Measurement, RunInside, Target
@@ -128,7 +128,7 @@ def test_an_interval_clears_a_target_that_wants_more_the_other_way_round():
 
 def told(**changes: object) -> dict[str, object]:
     """Give what the program in the box prints for a model that takes half as long as the reference."""
-    said = {"type": "timed", "model_loops": 200, "reference_loops": 100, "pair": [10**7] * 4, "same": [10**7] * 4}
+    said = {"type": "pair", "model_loops": 200, "reference_loops": 100, "models": [10**7] * 4, "same": [10**7] * 4}
     return {**said, "cpu": "A\x1b[31m Processor", "load_percent": 120, **changes}
 
 
@@ -144,8 +144,8 @@ class Machine:
         self.asked.append(list(arguments[1:]))
         chance = random.Random(int(arguments[1]))
         thrown = [round(10**7 * factor * math.exp(chance.gauss(0, self.noise))) for factor in (self.ratio, self.same)]
-        pair, same = ([each, 10**7, 10**7, each] for each in thrown)
-        said = told(model_loops=100, pair=pair, same=same)
+        both, same = ([each, 10**7, 10**7, each] for each in thrown)
+        said = told(model_loops=100, models=both, same=same)
         return Finished(returncode=0, stdout=msgspec.json.encode(said), stderr=b"", wall_seconds=self.seconds)
 
 
@@ -219,8 +219,8 @@ def test_a_machine_that_cannot_time_is_nobody_else_s_fault():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"pair": [10**7] * 3},
-        {"pair": [0, 1, 1, 1]},
+        {"models": [10**7] * 3},
+        {"models": [0, 1, 1, 1]},
         {"same": [1, 1, 1, -1]},
         {"same": [1, 1, 1, 2**60]},
         {"same": [1, 1, 1, 0.5]},
@@ -276,9 +276,9 @@ def written(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("  seconds: 2.0", "  seconds: 0", "timing.seconds and timing.repeats must be more than zero."),
-        ("  repeats: 15", "  repeats: -1", "timing.seconds and timing.repeats must be more than zero."),
-        ("  spread: 0.03", "  spread: 3", "timing.spread must be between zero and one."),
+        ("  seconds: 2.0", "  seconds: 0", "timing.seconds must be between 0.01 and 600."),
+        ("  repeats: 15", "  repeats: 2", "timing.repeats must be between 3 and 100."),
+        ("  spread: 0.03", "  spread: 3", "timing.spread must be between 0 and 1."),
         ("timing:\n  seconds: 2.0\n  repeats: 15\n  spread: 0.03\n", "", "the engine 'host' needs a section 'timing'."),
     ],
 )
@@ -453,14 +453,17 @@ def test_a_model_against_itself_takes_as_long_as_itself(inside: RunInside):
 
 
 @pytest.mark.box
-def test_the_box_lets_a_program_keep_to_one_processor_and_tells_real_times(inside: RunInside):
-    words = ["coursekit.measure.inside.host", "3", "1000000"]
-    finished = inside(words, {MODEL_FILE: SMALL, REFERENCE_FILE: models.added()})
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_box_lets_a_program_start_anew_keep_to_one_processor_and_tell_real_times(warm: bool):
+    with contextlib.closing(sandbox.programs(["numpy"])) if warm else contextlib.nullcontext() as zygote:
+        inside = sandbox.runner("bwrap", Limits(memory_bytes=2_000_000_000), zygote=zygote.path if zygote else "")
+        words = ["coursekit.measure.inside.host", "3", "1000000"]
+        finished = inside(words, {MODEL_FILE: SMALL, REFERENCE_FILE: models.added()})
     assert finished.returncode == 0, finished.stderr
-    said = msgspec.json.decode(finished.stdout, type=Timed)
+    said = msgspec.json.decode(finished.stdout, type=Pair)
     assert said.model_loops > 1
-    assert all(each > 500_000 for each in said.pair)
-    assert sum((*said.pair, *said.same)) < finished.cpu_seconds * 1e9
+    assert all(each > 500_000 for each in said.models)
+    assert sum((*said.models, *said.same)) < finished.cpu_seconds * 1e9
     assert said.cpu
 
 

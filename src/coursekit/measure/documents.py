@@ -20,7 +20,6 @@ MAX_COUNT = 2**53
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 Loops = Annotated[int, Meta(ge=1, le=2**30)]
-Sample = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class Problem(Record, frozen=True, kw_only=True, tag="problem"):
@@ -71,14 +70,14 @@ class Arena(Record, frozen=True, kw_only=True, tag="arena"):
     tail: Count
 
 
-class Timed(Record, frozen=True, kw_only=True, tag="timed"):
+class Pair(Record, frozen=True, kw_only=True, tag="pair"):
     """One pair of runs: the CPU time of each sample in nanoseconds, and how many inferences a sample holds."""
 
     model_loops: Loops
     reference_loops: Loops
-    pair: tuple[Sample, Sample, Sample, Sample]
+    models: tuple[Positive, Positive, Positive, Positive]
     """Model, reference, reference, model."""
-    same: tuple[Sample, Sample, Sample, Sample]
+    same: tuple[Positive, Positive, Positive, Positive]
     """The reference, and a second copy of it in the model's place: copy, reference, reference, copy."""
     cpu: Annotated[str, Meta(max_length=200)]
     """The processor, as the machine calls it."""

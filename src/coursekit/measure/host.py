@@ -1,7 +1,7 @@
 """The engine `host`: two models timed against each other on the machine that grades, as a ratio with an interval.
 
 Source: LiteRT with XNNPACK and one thread, as applications have it, timed in a sandbox without student code
-(`inside/host.py`); what the times mean is worked out here (`coursekit.pairs`). Each pair of runs has a fresh process on
+(`inside/pair.py`); what the times mean is worked out here (`coursekit.pairs`). Each pair of runs has a fresh process on
 one processor and counts its CPU time. First the reference is timed against a copy of itself: where that does not come
 out at 1 the machine is too noisy, and nothing is timed. Pairs are doubled, at most twice, until both ratios are known
 to within the profile's spread.
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from coursekit.errors import SpecError, TimingError
 from coursekit.measure.asking import ask, clean, decode
-from coursekit.measure.documents import REFERENCE_FILE, Timed
+from coursekit.measure.documents import REFERENCE_FILE, Pair
 from coursekit.pairs import Ratio, log_ratio, quiet, ratio
 from coursekit.profiles import Profile, Timing
 from coursekit.records import Finished, Measurement, RunInside
@@ -85,11 +85,11 @@ class _Watched:
         return finished
 
 
-def _timed(model: bytes, reference: bytes, timing: Timing, inside: RunInside) -> tuple[list[Timed], Ratio]:
+def _timed(model: bytes, reference: bytes, timing: Timing, inside: RunInside) -> tuple[list[Pair], Ratio]:
     """Give the pairs, and the reference against itself; `TimingError` if that says that the machine is too noisy."""
     watched = _Watched(inside)
     least = max(_LEAST_SAMPLE_NS, round(timing.seconds * 1e9) // (_SAMPLES * timing.repeats))
-    found: list[Timed] = []
+    found: list[Pair] = []
     for doubled in range(_DOUBLINGS + 1):
         wanted = timing.repeats << doubled
         while len(found) < wanted:
@@ -97,7 +97,7 @@ def _timed(model: bytes, reference: bytes, timing: Timing, inside: RunInside) ->
                 break
             words = [str(len(found)), str(least)]
             printed = ask(watched, "host", _READER, model, *words, files={REFERENCE_FILE: reference})
-            found.append(decode(printed, Timed, _READER))
+            found.append(decode(printed, Pair, _READER))
         if len(found) < timing.repeats:
             each = watched.seconds / len(found)
             raise TimingError(
@@ -116,9 +116,9 @@ def _timed(model: bytes, reference: bytes, timing: Timing, inside: RunInside) ->
     return found, same
 
 
-def _of_models(found: Sequence[Timed]) -> Ratio:
-    return ratio([log_ratio(each.pair, each.model_loops, each.reference_loops) for each in found])
+def _of_models(found: Sequence[Pair]) -> Ratio:
+    return ratio([log_ratio(each.models, each.model_loops, each.reference_loops) for each in found])
 
 
-def _of_itself(found: Sequence[Timed]) -> Ratio:
+def _of_itself(found: Sequence[Pair]) -> Ratio:
     return ratio([log_ratio(each.same, each.reference_loops, each.reference_loops) for each in found])
