@@ -289,7 +289,8 @@ class Targets:
             return msgspec.structs.replace(timed, note=f"against '{baseline.path}'; {timed.note}"), ""
         sure = f"{figure(timed.interval[0])} to {figure(timed.interval[1])} with 95 % confidence"
         return None, (
-            f"Timed here at {figure(float(timed.value))} ({sure}), too noisy to decide; the figure without a clock stands."
+            f"Timed here at {figure(float(timed.value))} ({sure}), too noisy to decide;"
+            " the figure without a clock stands."
         )
 
     def _counted_ratio(self, target: Target, why: str) -> Measurement:
