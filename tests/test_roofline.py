@@ -270,8 +270,8 @@ def test_the_published_band_holds_on_published_figures(name: str):
 
 
 def test_a_roofline_that_nothing_checks_has_a_wide_band():
-    assert set(NAMES) - set(CHECKED) == {"h200"}
-    assert profiles.load("h200").roofline.band >= calibrating.UNCHECKED
+    assert set(NAMES) - set(CHECKED) == {"h200", "host"}
+    assert min(profiles.load(name).roofline.band for name in ("h200", "host")) >= calibrating.UNCHECKED
 
 
 def test_a_band_narrower_than_the_error_is_found():

@@ -3,7 +3,7 @@
     CoursekitError
     ├── StudentError    exit 3   MissingWork, UnreadableWork, RunError
     ├── AuthorError     exit 4   SpecError, GraderError, CourseError
-    └── MachineError    exit 5   SandboxError, ToolError, DeviceError, GradebookError
+    └── MachineError    exit 5   SandboxError, ToolError, DeviceError, TimingError, GradebookError
 
 Edges turn foreign errors into these at the border. The command line is the one place that catches them;
 anything else shows its traceback, because then it is a bug.
@@ -79,6 +79,10 @@ class ToolError(MachineError):
 
 class DeviceError(MachineError):
     """A board that cannot be reached, loses its connection, or is too noisy to time anything on."""
+
+
+class TimingError(MachineError):
+    """Nothing can be timed here now: other work disturbs the machine, or it is too slow for these models."""
 
 
 class GradebookError(MachineError):

@@ -50,6 +50,12 @@ def band_points(value: float, target: Target) -> float:
     return min(round(share * target.points, 2), target.points)
 
 
+def clears(interval: tuple[float, float], target: Target) -> bool:
+    """Say whether a timed figure can be graded: every value in its interval earns all points, or every value none."""
+    low, high = (band_points(end, target) for end in interval)
+    return low == high and low in {0.0, target.points}
+
+
 def judge(target: Target, measurement: Measurement, hidden: bool) -> Check:
     """Give the check that a measured target is, with a hint that says how far the figure is from its marks.
 

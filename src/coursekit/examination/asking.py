@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from coursekit import measure as measuring
-from coursekit import notebook, profiles, wire
-from coursekit.errors import GraderError, StudentError
+from coursekit import notebook, profiles, scoring, wire
+from coursekit.errors import GraderError, StudentError, TimingError
 from coursekit.examination.attempt import Attempt
+from coursekit.figures import figure
 from coursekit.measure.ratios import ratio
 from coursekit.profiles import Profile
 from coursekit.records import Artifact, Collected, Measurement, RunInside, Target
@@ -130,6 +133,7 @@ class Bench:
     def __init__(self, inside: RunInside, folders: tuple[Path, ...]) -> None:
         self._inside, self._folders = measuring.once(inside), folders
         self._known: dict[tuple[str, str, str], Measurement] = {}
+        self._compared: dict[tuple[str, str, str], Measurement | TimingError | None] = {}
 
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises SpecError with a near match."""
@@ -150,6 +154,22 @@ class Bench:
         if key not in self._known:
             raise GraderError(f"no engine gives the metric '{metric}'{' on ' + profile if profile else ''}.")
         return self._known[key]
+
+    def compare(self, data: bytes, reference: bytes, profile: str) -> Measurement | None:
+        """The first model's time by the second's as timed on the profile's machine; None where nothing is timed.
+
+        Timed once: another try might come out otherwise. Raises TimingError, again each time, if the machine could not.
+        """
+        key = (hashlib.sha256(data).hexdigest(), hashlib.sha256(reference).hexdigest(), profile)
+        if key not in self._compared:
+            try:
+                self._compared[key] = measuring.compare(data, reference, self.profile(profile), self._inside)
+            except TimingError as error:
+                self._compared[key] = error
+        found = self._compared[key]
+        if isinstance(found, TimingError):
+            raise found
+        return found
 
     def predict(self, data: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The model's outputs for these inputs, as float32; labels stay here."""
@@ -172,6 +192,13 @@ class Model:
         """One figure of the model; a model that has none is the student's failed check."""
         try:
             return self._bench.figure(self.data, metric, profile)
+        except StudentError as error:
+            raise Wrong(str(error)) from None
+
+    def against(self, baseline: Model, profile: str) -> Measurement | None:
+        """The model's time by the baseline's where models are timed; a model that cannot be run is a failed check."""
+        try:
+            return self._bench.compare(self.data, baseline.data, profile)
         except StudentError as error:
             raise Wrong(str(error)) from None
 
@@ -242,12 +269,37 @@ class Targets:
         return Measurement(metric="file_ratio", value=value, unit="", engine="flatbuffer")
 
     def _latency_ratio(self, target: Target) -> Measurement:
-        """Both models on one profile: what is wrong with its prices is wrong for both, and mostly cancels."""
+        """Both models on one profile, timed if it is a machine that is there and the figure is sure enough to grade."""
+        timed, why = self._timed_ratio(target)
+        return timed or self._counted_ratio(target, why)
+
+    def _timed_ratio(self, target: Target) -> tuple[Measurement | None, str]:
+        """The timed ratio if it decides the target; else nothing, and the sentence that says why, if it was tried."""
+        model, baseline = self.model(), self.baseline()
+        if not target.profile or "latency_ratio" not in self._bench.profile(target.profile).engines:
+            return None, ""
+        try:
+            with self._attempt.held():
+                timed = model.against(baseline, target.profile)
+        except TimingError as error:
+            return None, f"Not timed: {error.what.rstrip('.')}; the figure without a clock stands."
+        if timed is None or timed.interval is None:
+            return None, ""
+        if scoring.clears(timed.interval, target):
+            return msgspec.structs.replace(timed, note=f"against '{baseline.path}'; {timed.note}"), ""
+        sure = f"{figure(timed.interval[0])} to {figure(timed.interval[1])} with 95 % confidence"
+        return None, (
+            f"Timed here at {figure(float(timed.value))} ({sure}), too noisy to decide;"
+            " the figure without a clock stands."
+        )
+
+    def _counted_ratio(self, target: Target, why: str) -> Measurement:
+        """The ratio without a clock: what is wrong with the profile's prices is wrong for both, and mostly cancels."""
         after = self.model().measure("latency_ms", target.profile)
         found = ratio(after, self.baseline().measure("latency_ms", target.profile), self.baseline().path)
         if found.value == measuring.UNKNOWN:
             raise GraderError(found.note)
-        return found
+        return msgspec.structs.replace(found, note=f"{found.note.rstrip('.')}. {why}") if why else found
 
 
 def expected(spec: Any) -> str:

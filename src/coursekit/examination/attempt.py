@@ -6,10 +6,11 @@ begins and ends with it; what it made is read once, so that every metric is meas
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,13 @@ class Attempt:
             if self._run_cell(cell["source"], left).stopped:
                 return
             left -= time.monotonic() - began
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing of the student's runs meanwhile: whatever their notebook left running would disturb a clock."""
+        alive = self.kernel is not None and not self.kernel.stopped
+        with self.kernel.box.paused() if self.kernel and alive else contextlib.nullcontext():
+            yield
 
     def end(self) -> None:
         """End the box, and note what was used in all."""

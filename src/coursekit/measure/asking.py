@@ -52,7 +52,8 @@ def ask(
 def once(inside: RunInside) -> RunInside:
     """Give a way into the box that asks the same question about the same bytes once, and remembers the answer.
 
-    What a program here prints depends on its arguments and files alone, and boards have most questions in common.
+    What a program here prints depends on its arguments and files alone, and boards have most questions in common. What
+    is timed has the number of its turn among its arguments.
     """
     known: dict[tuple[object, ...], Finished] = {}
 

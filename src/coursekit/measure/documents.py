@@ -12,12 +12,14 @@ from coursekit.records import Record
 MODEL_FILE = "model.tflite"
 INPUT_FILE = "x.npy"
 SYSTEMS_FILE = "ethos-u.ini"
+REFERENCE_FILE = "reference.tflite"
 
 MAX_COUNT = 2**53
 """No honest count of bytes or operations comes near; beyond it a JSON reader would round."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+Loops = Annotated[int, Meta(ge=1, le=2**30)]
 
 
 class Problem(Record, frozen=True, kw_only=True, tag="problem"):
@@ -70,6 +72,21 @@ class Arena(Record, frozen=True, kw_only=True, tag="arena"):
     """The most that an output differs from LiteRT's, in steps of its last bit; None if they cannot be compared."""
     parity_note: str = ""
     """Why they cannot be compared; empty if they were."""
+
+
+class Pair(Record, frozen=True, kw_only=True, tag="pair"):
+    """One pair of runs: the CPU time of each sample in nanoseconds, and how many inferences a sample holds."""
+
+    model_loops: Loops
+    reference_loops: Loops
+    models: tuple[Positive, Positive, Positive, Positive]
+    """Model, reference, reference, model."""
+    same: tuple[Positive, Positive, Positive, Positive]
+    """The reference, and a second copy of it in the model's place: copy, reference, reference, copy."""
+    cpu: Annotated[str, Meta(max_length=200)]
+    """The processor, as the machine calls it."""
+    load_percent: Count
+    """How many processes wanted to run in the last minute, in hundredths."""
 
 
 class CannotRun(Record, frozen=True, kw_only=True, tag="cannot run"):

@@ -143,6 +143,7 @@ def _check(profile: Profile, where: str) -> None:
     _check_roofline(profile, where)
     _check_bands(profile, where)
     _check_device(profile, where)
+    _check_host(profile, where)
     if f"{profile.name}.yaml" != where:
         raise SpecError(f"the name is '{profile.name}', and the file's is not.", where=where, fix="make them equal.")
     stated = [*_NEED_SOURCES, *(field for field in _MAY_HAVE if getattr(profile, field) not in (None, ""))]
@@ -243,6 +244,16 @@ def _check_device(profile: Profile, where: str) -> None:
             f"write the package and its version, as in 'ai-edge-litert 2.1.2'; the package is {' or '.join(RUNTIMES)}."
         )
         raise SpecError("runtime_version does not name the package on the board.", where=where, fix=fix)
+
+
+def _check_host(profile: Profile, where: str) -> None:
+    """Refuse a profile on which models are timed in pairs, and that does not say how."""
+    if "host" not in profile.engines.values():
+        return
+    if profile.timing is None:
+        fix = "say how long, how often and how closely, as the profile 'host' does."
+        raise SpecError("the engine 'host' needs a section 'timing'.", where=where, fix=fix)
+    _check_timing(profile.timing, where)
 
 
 def _check_timing(timing: Timing, where: str) -> None:

@@ -76,7 +76,8 @@ class Timing(Record, frozen=True, kw_only=True):
     repeats: int
     """Windows, or pairs of runs, at least."""
     spread: float
-    """A share: windows that differ by more, or a comparison of a model with itself that does, are no measurement."""
+    """A share: windows that differ by more are no measurement. Nor is a comparison where a model against itself is
+    known less closely, or is farther from 1."""
     threads: int = 1
     """Threads that the runtime may use on a board."""
     python: str = "python3"

@@ -35,6 +35,11 @@ def interpreter(model: bytes, *, reference: bool = True) -> Any:
     return _with(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, model)
 
 
+def deployed(model: bytes) -> Any:
+    """Give LiteRT's interpreter as an application has it, with XNNPACK and one thread; for times, never for outputs."""
+    return _with(OpResolverType.AUTO, model)
+
+
 def _with(kernels: OpResolverType, model: bytes) -> Any:
     return Interpreter(model_content=model, num_threads=1, experimental_op_resolver_type=kernels)
 
