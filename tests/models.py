@@ -226,6 +226,34 @@ def convolution(
     )
 
 
+def digit_reader() -> bytes:
+    """The layers of the reference of `quantize`, int8: 8x8 images, 16 and 32 filters, 32 units, ten digits."""
+    conv = schema.Conv2DOptionsT()
+    conv.strideH = conv.strideW = conv.dilationHFactor = conv.dilationWFactor = 1
+    conv.padding = schema.Padding.SAME
+    pool = schema.Pool2DOptionsT()
+    pool.strideH = pool.strideW = pool.filterHeight = pool.filterWidth = 2
+    dense_, kernel = schema.FullyConnectedOptionsT(), (1 / 16, 1 / 8)
+    shapes = {"first": (16, 3, 3, 1), "second": (32, 3, 3, 16), "hidden": (32, 512), "digits": (10, 32)}
+    filters = [Tensor(name=name, shape=shape, scale=kernel[1], data=weights(*shape)) for name, shape in shapes.items()]
+    sums = [
+        Tensor(name=f"{name}_b", shape=shape[:1], dtype="INT32", scale=1 / 128, data=np.zeros(shape[0], np.int32))
+        for name, shape in shapes.items()
+    ]
+    made = [(1, 8, 8, 1), (1, 8, 8, 16), (1, 4, 4, 16), (1, 4, 4, 32), (1, 512), (1, 32), (1, 10)]
+    maps = [Tensor(name=f"map_{number}", shape=shape, scale=kernel[0]) for number, shape in enumerate(made)]
+    flat = Tensor(name="flat", shape=(2,), dtype="INT32", data=np.array([1, 512], np.int32))
+    operators = [
+        Operator(name="CONV_2D", inputs=(0, 7, 11), outputs=(1,), options=conv),
+        Operator(name="MAX_POOL_2D", inputs=(1,), outputs=(2,), options=pool),
+        Operator(name="CONV_2D", inputs=(2, 8, 12), outputs=(3,), options=conv),
+        Operator(name="RESHAPE", inputs=(3, 15), outputs=(4,), options=schema.ReshapeOptionsT()),
+        Operator(name="FULLY_CONNECTED", inputs=(4, 9, 13), outputs=(5,), options=dense_),
+        Operator(name="FULLY_CONNECTED", inputs=(5, 10, 14), outputs=(6,), options=dense_),
+    ]
+    return build([*maps, *filters, *sums, flat], operators, outputs=(6,))
+
+
 def tiled() -> bytes:
     """One TILE, which LiteRT has and TensorFlow Lite Micro has not."""
     return build(

@@ -264,9 +264,11 @@ def test_a_board_shows_each_figure_above_its_source():
 # --- Ratios ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_ratio_has_the_wider_band_and_the_weaker_status():
-    found = ratio(latency("a", 1.0), latency("a", 4.0, band=0.3, status="uncalibrated", note="Not graded."), "ref")
-    assert (found.metric, found.value, found.unit, found.band) == ("latency_ratio", 0.25, "", 0.3)
+def test_a_ratio_has_the_band_of_two_errors_and_the_weaker_status():
+    found = ratio(
+        latency("a", 1.0, band=0.4), latency("a", 4.0, band=0.3, status="uncalibrated", note="Not graded."), "ref"
+    )
+    assert (found.metric, found.value, found.unit, found.band) == ("latency_ratio", 0.25, "", 0.5)
     assert found.status == "uncalibrated"
     assert found.note == "1 ms against 4 ms of 'ref'. Not graded."
 
@@ -294,7 +296,7 @@ def test_no_work_by_some_work_is_a_ratio():
 
 def test_a_reference_adds_ratios_by_file_and_by_board():
     one = shown(measured("b-u585i", against="reference.tflite"))
-    assert row(one[one.index("Against reference.tflite") :], "latency_ms").split()[-3:] == ["0.5", "±15", "%"]
+    assert row(one[one.index("Against reference.tflite") :], "latency_ms").split()[-3:] == ["0.5", "±21.2", "%"]
     several = shown(measured("b-u585i", "ek-ra6m4", against="reference.tflite"))
     below = several[several.index("Against reference.tflite") :]
     assert row(below, "file_bytes").split()[-1] == "0.5"

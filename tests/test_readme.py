@@ -29,7 +29,7 @@ MAKES = [words for words in commands() if words.startswith("make ")]
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "model.tflite").write_bytes(models.dense())
+    (folder / "model.tflite").write_bytes(models.digit_reader())
     return folder
 
 
@@ -49,6 +49,16 @@ def test_a_command_of_the_readme_works_as_it_stands_there(course, words):
     done = run(words, course)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.box
+def test_the_measured_table_is_what_the_command_prints(course):
+    (block,) = re.findall(r"^```console\n\$ (coursekit measure .*?)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    words, shown = block
+    printed = run(words, course).stdout
+    rows = [line.split()[:5] for line in shown.splitlines() if "±" in line]  # profile, latency, band and status
+    assert len(rows) == words.count("--profile")
+    assert [row for row in rows if row not in [line.split()[:5] for line in printed.splitlines()]] == []
 
 
 def hand_in(course, name):

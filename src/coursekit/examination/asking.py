@@ -294,7 +294,7 @@ class Targets:
         )
 
     def _counted_ratio(self, target: Target, why: str) -> Measurement:
-        """The ratio without a clock: what is wrong with the profile's prices is wrong for both, and mostly cancels."""
+        """The ratio without a clock, of two figures on one profile."""
         after = self.model().measure("latency_ms", target.profile)
         found = ratio(after, self.baseline().measure("latency_ms", target.profile), self.baseline().path)
         if found.value == measuring.UNKNOWN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import msgspec
@@ -27,9 +28,9 @@ _TAKEN = {"latency_ms", "energy_uj"}
 def ratio(found: Measurement, reference: Measurement, name: str) -> Measurement:
     """Give the ratio of two figures of one metric on one profile; `name` is the reference's, for the note.
 
-    `unknown`, with the reason, where one of them is no number or there is nothing to divide by. The band is the wider
-    and the status the weaker of the two: that both have the profile's error in common makes a ratio surer than its
-    figures, and nothing here says by how much.
+    `unknown`, with the reason, where one of them is no number or there is nothing to divide by. The status is the
+    weaker of the two. The band is that of two errors which know nothing of each other, the root of the sum of their squares:
+    errors of one board cancel between models of one family, and between others they do not (README.md has both).
     """
     ratio_of = RATIOS[found.metric]
     why = _nothing(found, "", 0 if found.metric in _TAKEN else -1) or _nothing(reference, f" for '{name}'", 0)
@@ -44,7 +45,7 @@ def ratio(found: Measurement, reference: Measurement, name: str) -> Measurement:
         metric=ratio_of,
         value=round(found.value / reference.value, 6),
         unit="",
-        band=max(found.band, reference.band),
+        band=round(math.hypot(found.band, reference.band), 4),
         status=max(found.status, reference.status, key=get_args(Status).index),
         note=" ".join([f"{told}." if unsure else told, *dict.fromkeys(unsure)]),
         interval=None,

@@ -25,7 +25,7 @@ from coursekit.errors import UnreadableWork
 from coursekit.measure.documents import REFERENCE_FILE, Pair
 from coursekit.measure.inside.answer import answer
 from coursekit.measure.inside.graph import read
-from coursekit.measure.inside.running import deployed, reason, refuse_custom
+from coursekit.measure.inside.running import FAILURES, deployed, refuse_custom, said
 
 _WARM_UPS = 5
 _TRIED = 8
@@ -78,8 +78,8 @@ def _explained(about: str = "") -> Iterator[None]:
         yield
     except UnreadableWork as error:
         raise UnreadableWork(f"{about}{error.what}", fix=error.fix) from error
-    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
-        raise UnreadableWork(f"{about}LiteRT cannot run your model: {reason(error)}.") from error
+    except FAILURES as error:
+        raise UnreadableWork(f"{about}LiteRT cannot run your model: {said(error)}.") from error
 
 
 def _ready(model: bytes, number: int) -> Any:
