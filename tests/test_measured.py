@@ -296,7 +296,7 @@ def test_no_work_by_some_work_is_a_ratio():
 
 def test_a_reference_adds_ratios_by_file_and_by_board():
     one = shown(measured("b-u585i", against="reference.tflite"))
-    assert row(one[one.index("Against reference.tflite") :], "latency_ms").split()[-3:] == ["0.5", "±21.2", "%"]
+    assert row(one[one.index("Against reference.tflite") :], "latency_ms").split()[-3:] == ["0.5", "±21.21", "%"]
     several = shown(measured("b-u585i", "ek-ra6m4", against="reference.tflite"))
     below = several[several.index("Against reference.tflite") :]
     assert row(below, "file_bytes").split()[-1] == "0.5"

@@ -29,8 +29,8 @@ def ratio(found: Measurement, reference: Measurement, name: str) -> Measurement:
     """Give the ratio of two figures of one metric on one profile; `name` is the reference's, for the note.
 
     `unknown`, with the reason, where one of them is no number or there is nothing to divide by. The status is the
-    weaker of the two. The band is that of two errors which know nothing of each other, the root of the sum of their squares:
-    errors of one board cancel between models of one family, and between others they do not (README.md has both).
+    weaker of the two. The band is that of two errors which know nothing of each other, the root of the sum of their
+    squares: errors of one board cancel between models of one family, and between others they do not (README.md).
     """
     ratio_of = RATIOS[found.metric]
     why = _nothing(found, "", 0 if found.metric in _TAKEN else -1) or _nothing(reference, f" for '{name}'", 0)
