@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import models
-from coursekit import cli, measuring
+from coursekit import cli, measuring, profiles
 from coursekit.errors import CoursekitError, MachineError, UnreadableWork
 from coursekit.measure import accuracy
 from coursekit.records import Breakdown, Finished, Measurement
@@ -250,3 +251,28 @@ def test_a_course_s_own_profile_is_found_in_it_and_by_name(folder: Path, tmp_pat
     assert "B-U585I" in said("profiles", "show", "ours", "--course", str(tmp_path), folder=folder)
     assert "there is no profile called 'ours'" in said("profiles", "show", "ours", folder=folder, code=4)
     assert "there is no course here" in said("profiles", "--course", str(folder), folder=tmp_path, code=4)
+
+
+@pytest.mark.box
+def test_the_same_file_gives_the_same_figures_on_all_boards_in_any_order_whatever_else_runs(tmp_path: Path):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(models.digit_reader())
+    names = profiles.names()
+
+    def figures(boards: list[str], seed: str) -> tuple[set[bytes], list[object]]:
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        said = subprocess.check_output([COMMAND, "measure", model, "--json", *on(*boards)], env=environment)
+        found = json.loads(said)
+        return {msgspec.json.encode(each) for each in found["measurements"]}, found["breakdowns"]
+
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        one, layers = figures(names, "1")
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    two, others = figures(names[::-1], "2")
+    assert one == two
+    assert layers == others[::-1]
+    assert {"latency_ms", "arena_bytes", "npu_cycles", "tpu_operators"} <= {json.loads(each)["metric"] for each in one}

@@ -22,7 +22,7 @@ NOTE = "A roofline from data sheets, not a measurement."
 
 
 class RooflineEngine:
-    """Gives `latency_ms` for one inference of one input, milliseconds to a thousandth, with the profile's band.
+    """Gives `latency_ms` for one inference of one input, milliseconds to a nanosecond, with the profile's band.
 
     A figure that rests for more than 10 % on types that the device has no rate for has the status `uncalibrated`. A
     profile without rates has none, and one of an Edge TPU has its figures from the engine `edgetpu`.
@@ -48,7 +48,7 @@ def latency(found: Breakdown) -> Measurement:
     """Give the figure that a breakdown adds up to."""
     return Measurement(
         metric="latency_ms",
-        value=UNKNOWN if found.refusal else rounded(found.nanoseconds, 1000) / 1000,
+        value=UNKNOWN if found.refusal else found.nanoseconds / 1_000_000,
         unit="ms",
         engine=found.engine,
         profile=found.profile,
