@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 COVERED := $(wildcard src tests assignments autograder benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint prove format lock sandbox clean bench-repeat
+.PHONY: help demo test lint prove format lock sandbox clean bench bench-repeat
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ postgresql:
 .PHONY: sshd
 sshd:
 	@test -x /usr/sbin/sshd || command -v sshd >/dev/null || sh .ci/install openssh-server /usr/sbin/sshd
+
+bench: $(READY) sandbox  ## how long grading takes, against nbgrader and against the students' own cells
+	@$(BIN)/python benchmarks/bench.py
 
 bench-repeat: $(READY) sandbox  ## grade one submission 20 times beside three busy processes: how many scores differ
 	@$(BIN)/python benchmarks/repeat.py
