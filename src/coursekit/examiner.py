@@ -30,7 +30,10 @@ _LOG_TAIL = 2000
 
 # Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no conftest of anybody's.
 _COMMON = ["-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
-_COMMON += ["-p", "no:cacheprovider", "--import-mode=importlib", "--noconftest"]
+_COMMON += ["--import-mode=importlib", "--noconftest"]
+_UNUSED = ["cacheprovider", "doctest", "faulthandler", "junitxml", "pastebin", "setuponly", "setupplan", "stepwise"]
+_UNUSED += ["threadexception", "unraisableexception"]  # these two look through all objects there are, several times
+_COMMON += [word for name in _UNUSED for word in ("-p", f"no:{name}")]
 
 _IMPORTS = ("pytest", "_pytest.legacypath", "numpy", "coursekit.pytest_plugin", "coursekit.examination.asking")
 """What every examination imports; the check files of an assignment add theirs."""
