@@ -6,7 +6,9 @@ moment leaves either the old file or the new one.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import hashlib
 import os
 import secrets
@@ -17,8 +19,8 @@ from pathlib import Path
 import msgspec
 
 from coursekit import decoding, specs
-from coursekit.errors import CourseError
-from coursekit.plainfile import plain_files
+from coursekit.errors import CourseError, StorageError, StudentError
+from coursekit.plainfile import plain_files, read_below
 from coursekit.records import Assignment, Case, Course, Score, Submission
 
 COURSE_FILE = "assignments/course.yaml"
@@ -135,6 +137,21 @@ def handed_in(submission: Submission) -> dict[str, str]:
     return {path: str(folder / path) for path in plain_files(folder, _MOST_BYTES)}
 
 
+def hashes(submission: Submission, named: Sequence[str] = ()) -> dict[str, str]:
+    """What was handed in, as relative path -> sha256; of what cannot be read, why.
+
+    A file that is `named` is asked for even where it is not among the ordinary ones, and may be missing.
+    """
+    folder = Path(submission.folder)
+    found = {}
+    for path in dict.fromkeys((*handed_in(submission), *named)):
+        try:
+            found[path] = hashlib.sha256(read_below(folder, path, _MOST_BYTES)).hexdigest()
+        except StudentError as error:
+            found[path] = error.what
+    return found
+
+
 # --- secrets and hashes ----------------------------------------------------------------------------------------------
 
 
@@ -143,11 +160,8 @@ def seed(root: Path, name: str) -> str:
     file = root / "autograder" / name / _SEED_FILE
     if not file.parent.is_dir():
         return ""
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
-            made.write(secrets.token_hex(_SEED_BYTES) + "\n")
-    except FileExistsError:
-        pass
+    if not file.exists():
+        _make_once(file, f"{secrets.token_hex(_SEED_BYTES)}\n".encode())
     text = file.read_text(encoding="utf-8").strip()
     if not text:
         raise CourseError("the seed file is empty.", where=str(file), fix="delete it, or write the term's seed into it")
@@ -185,11 +199,19 @@ def score_file(root: Path, student: str, name: str) -> Path:
     return root / "scores" / student / name / "score.json"
 
 
-def write_score(root: Path, score: Score) -> Path:
+def write_score(root: Path, made: Score) -> Path:
     """Keep a score, whole or not at all."""
-    file = score_file(root, score.student, score.assignment)
-    write(file, msgspec.json.format(msgspec.json.encode(score)) + b"\n")
+    file = score_file(root, made.student, made.assignment)
+    write(file, msgspec.json.format(msgspec.json.encode(made)) + b"\n")
     return file
+
+
+def score(root: Path, student: str, name: str) -> Score | None:
+    """One submission's score; None if there is none, or it cannot be read."""
+    try:
+        return msgspec.json.decode(score_file(root, student, name).read_bytes(), type=Score)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def scores(root: Path, name: str) -> list[Score]:
@@ -199,17 +221,59 @@ def scores(root: Path, name: str) -> list[Score]:
     return [decoding.decode_json(file.read_bytes(), Score, str(file.relative_to(root))) for file in files]
 
 
-def write(file: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+def write(file: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part, even after a loss of power.
+
+    Raises StorageError if it cannot be written, as on a full disk; the old content stays.
+    """
     try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-            opened.flush()
-            os.fsync(opened.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        _make_folder(file.parent)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        try:
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(data)
+                opened.flush()
+                os.fchmod(opened.fileno(), mode)
+                os.fsync(opened.fileno())
+            Path(temporary).replace(file)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync(file.parent)
+    except OSError as error:
+        raise unwritable(error, file) from error
+
+
+def unwritable(error: OSError, file: Path) -> StorageError:
+    """Say why a file of the course cannot be written, and whose move it is."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    what = "the disk is full" if full else (error.strerror or str(error))
+    fix = "free some space" if full else "see that the course folder may be written"
+    return StorageError(f"it cannot be written: {what}.", where=str(file), fix=f"{fix}, and run this again")
+
+
+def _make_once(file: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, unless somebody else was first; nobody ever sees it empty."""
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as scratch:
+        made = Path(scratch) / file.name
+        write(made, data, mode=0o600)
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(made)
+    _sync(file.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each sure to be found in the one that holds it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -3,7 +3,7 @@
     CoursekitError
     ├── StudentError    exit 3   MissingWork, UnreadableWork, RunError
     ├── AuthorError     exit 4   SpecError, GraderError, CourseError
-    └── MachineError    exit 5   SandboxError, ToolError, DeviceError, TimingError, GradebookError
+    └── MachineError    exit 5   SandboxError, ToolError, DeviceError, TimingError, GradebookError, StorageError
 
 Edges turn foreign errors into these at the border. The command line is the one place that catches them;
 anything else shows its traceback, because then it is a bug.
@@ -87,3 +87,7 @@ class TimingError(MachineError):
 
 class GradebookError(MachineError):
     """The gradebook cannot be opened or written."""
+
+
+class StorageError(MachineError):
+    """A file of the course cannot be written: the disk is full, or the folder is not ours."""

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, specs
+from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, shelf, specs
 from coursekit.errors import CoursekitError, MissingWork, StudentError
+from coursekit.ingredients import Ingredients, run_key, sha256
 from coursekit.plainfile import read_below
 from coursekit.records import (
     Assignment,
@@ -37,6 +38,7 @@ from coursekit.records import (
 )
 
 _MOST_BYTES = 110_000_000
+_TIME_FILE = "timestamp.txt"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +61,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     environment_sha256: str = ""
     tools: Mapping[str, str] = {}
     zygotes: Zygotes = Zygotes()
+    ingredients: Ingredients = Ingredients()
+    """What every score of the class depends on."""
+    kept: str = ""
+    """Folder of the runs that were kept, by student; empty where none are kept."""
+    anew: bool = False
+    """Whether no kept run may stand for a new one."""
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +77,23 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: datetime | None = None
     log: str = ""
     """What the trusted process printed, when something of ours was broken."""
+    ingredients: Ingredients = Ingredients()
+    notes: tuple[str, ...] = ()
+    """The score's notes without the one on the time of submission."""
+    runs: Mapping[str, bytes] = {}
+    """Notebook -> its run, packed, as it may be kept."""
+    ran: bool = False
+    """Whether a notebook was run, and not taken up from a kept run."""
 
 
 def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
     """The score of one submission. Raises examiner.Stopped if `stop` is set; every fault becomes part of the score."""
+    depends = ingredients(plan, submission)  # before anything is read to be run: what changes meanwhile is seen later
     with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as scratch:
-        parts = [_examine(plan, submission, stem, Path(scratch) / stem, stop) for stem in sorted(plan.notebooks)]
-    return _put_together(plan, submission, parts)
+        parts = [
+            _examine(plan, submission, depends, stem, Path(scratch) / stem, stop) for stem in sorted(plan.notebooks)
+        ]
+    return _put_together(plan, submission, depends, parts)
 
 
 def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
@@ -87,6 +105,20 @@ def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
     return Graded(score=score, log="".join(traceback.format_exception(error)))
 
 
+def ingredients(plan: Plan, submission: Submission) -> Ingredients:
+    """What the score of one submission depends on."""
+    spec, until = plan.assignment, plan.extensions.get(submission.student)
+    named = [f"{stem}.ipynb" for stem in plan.notebooks]
+    named += [each.path for each in (spec.artifact, spec.baseline) if each is not None and each.made_by == "student"]
+    found = course.hashes(submission, named)
+    moment = found.pop(_TIME_FILE, "none") if submission.submitted_at is None else submission.submitted_at.isoformat()
+    own = Ingredients(
+        run={f"submission/{path}": content for path, content in found.items()},
+        time={"the time of submission": moment, "the extension": until.isoformat() if until else "none"},
+    )
+    return plan.ingredients | own
+
+
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
     """One notebook of a submission, examined."""
 
@@ -95,9 +127,12 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     executed: dict[str, Any] | None = None
     log: str = ""
+    kept: bytes = b""
 
 
-def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: threading.Event) -> _Part:
+def _examine(
+    plan: Plan, submission: Submission, depends: Ingredients, stem: str, out: Path, stop: threading.Event
+) -> _Part:
     out.mkdir(mode=0o700)
     restored, refusal = "", ""
     notes: tuple[str, ...] = ()
@@ -121,6 +156,8 @@ def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: thr
         sandbox=plan.sandbox,
         zygotes=plan.zygotes,
         out=str(out),
+        run_key=run_key(depends, stem) if plan.kept else "",
+        kept=str(shelf.run_file(Path(plan.kept) / submission.student, stem)) if plan.kept and not plan.anew else "",
     )
     try:
         examination = examiner.examine(task, stop, plan.zygotes.examinations)
@@ -129,13 +166,14 @@ def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: thr
         examination = Examination(run=run, checks=(), broken=error.what)
     executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
-    log = out / "pytest.log"
+    log, kept = out / "pytest.log", out / shelf.FRESH_RUN
     return _Part(
         stem=stem,
         examination=examination,
         notes=notes,
         executed=json.loads(executed.read_bytes()) if executed.is_file() else None,
         log=log.read_text(errors="replace") if broken and log.is_file() else "",
+        kept=kept.read_bytes() if kept.is_file() else b"",
     )
 
 
@@ -167,7 +205,7 @@ def _files(plan: Plan, submission: Submission) -> dict[str, str]:
     own = {
         path: here
         for path, here in course.handed_in(submission).items()
-        if not path.endswith(".ipynb") and path not in made and path != "timestamp.txt"
+        if not path.endswith(".ipynb") and path not in made and path != _TIME_FILE
     }
     return own | dict(plan.files)
 
@@ -175,30 +213,45 @@ def _files(plan: Plan, submission: Submission) -> dict[str, str]:
 # --- the score --------------------------------------------------------------------------------------------------------
 
 
-def _put_together(plan: Plan, submission: Submission, parts: list[_Part]) -> Graded:
+def _put_together(plan: Plan, submission: Submission, depends: Ingredients, parts: list[_Part]) -> Graded:
     executed = {part.stem: part.executed for part in parts if part.executed is not None}
     checks = _in_order(plan, [check for part in parts for check in part.examination.checks], executed)
     broken = next((part.examination.broken for part in parts if part.examination.broken), "") or _misfit(plan, checks)
-    submitted_at, time_note = _submitted_at(submission)
+    notes = tuple(note for part in parts for note in part.notes)
     score = scoring.score(
         assignment=plan.assignment,
         student=submission.student,
         checks=checks,
         waiting=tuple(_waiting(plan, executed)),
         run=_whole_run([part.examination.run for part in parts]),
-        notes=(*(note for part in parts for note in part.notes), *time_note),
+        notes=notes,
         broken=broken,
         provenance=_provenance(plan, submission, parts),
     )
+    graded = Graded(
+        score=score,
+        executed=executed,
+        log="\n".join(part.log for part in parts if part.log),
+        ingredients=depends,
+        notes=notes,
+        runs={part.stem: part.kept for part in parts if part.kept},
+        ran=any(part.examination.ran for part in parts),
+    )
+    return timed(plan, submission, graded)
+
+
+def timed(plan: Plan, submission: Submission, graded: Graded) -> Graded:
+    """The same after lateness, by the time of submission and the policy of now."""
+    submitted_at, time_note = _submitted_at(submission)
+    score = graded.score
     grade_ = scoring.lateness(
         plan.assignment.due, submitted_at, plan.late, score.earned, plan.extensions.get(submission.student)
     )
-    return Graded(
-        score=msgspec.structs.replace(score, grade=grade_),
-        executed=executed,
-        submitted_at=submitted_at,
-        log="\n".join(part.log for part in parts if part.log),
-    )
+    provenance = score.provenance
+    if provenance is not None:
+        provenance = msgspec.structs.replace(provenance, submission_sha256=_submission_sha256(submission))
+    score = msgspec.structs.replace(score, grade=grade_, notes=(*graded.notes, *time_note), provenance=provenance)
+    return msgspec.structs.replace(graded, score=score, submitted_at=submitted_at)
 
 
 def _in_order(plan: Plan, asked: list[Check], executed: Mapping[str, dict[str, Any]]) -> tuple[Check, ...]:
@@ -272,7 +325,7 @@ def _provenance(plan: Plan, submission: Submission, parts: list[_Part]) -> Prove
     used = sorted({target.profile for target in plan.assignment.targets if target.profile})
     return Provenance(
         coursekit=__version__,
-        submission_sha256=course.fingerprint(Path(path) for path in course.handed_in(submission).values()),
+        submission_sha256=_submission_sha256(submission),
         grader_sha256=plan.grader_sha256,
         environment_sha256=plan.environment_sha256,
         seed_id=course.seed_id(plan.seed),
@@ -280,3 +333,8 @@ def _provenance(plan: Plan, submission: Submission, parts: list[_Part]) -> Prove
         profiles={name: profiles.sha256(name, folders) for name in used},
         tools=dict(plan.tools),
     )
+
+
+def _submission_sha256(submission: Submission) -> str:
+    """One hash over the names and contents of what was handed in."""
+    return sha256(course.hashes(submission))

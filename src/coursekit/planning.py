@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coursekit import course, examiner, gradebook, notebook, profiles, specs
+import msgspec
+
+from coursekit import __version__, course, examiner, gradebook, notebook, profiles, specs
 from coursekit.errors import CourseError, UnreadableWork
 from coursekit.grading import Plan
+from coursekit.ingredients import Ingredients, sha256
 from coursekit.plainfile import plain_files
-from coursekit.records import Assignment, Course, GradedCell, SandboxName
+from coursekit.records import Assignment, Course, GradedCell, Limits, SandboxName
 
 _TOOLS = ("ai-edge-litert", "ethos-u-vela", "ipykernel", "nbgrader", "numpy", "pytest", "tensorflow", "tflite-micro")
 _RELEASE_BYTES = 500_000_000
 _OURS = ("assignment.yaml", "README.md")
 _CHECKS = "checks"
+_CASES = ("wrong", "demo")
+"""Folders of made-up work beside the hidden checks, which grading never reads."""
+_ID_LENGTH = 12
 
 
 def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxName) -> Plan:
@@ -44,10 +51,10 @@ def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxNa
         "late": spec.late or facts.late,
     }
     if not ours:
-        return Plan(assignment=spec, **common)
+        return with_ingredients(root, Plan(assignment=spec, **common))
     hidden = root / "autograder" / name
     folder = root / "assignments" / name
-    return Plan(
+    made = Plan(
         assignment=spec,
         checks=checks(folder, hidden),
         hidden=str(hidden) if hidden.is_dir() else "",
@@ -56,6 +63,7 @@ def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxNa
         grader_sha256=course.fingerprint([path for path in (folder, hidden) if path.is_dir()]),
         **common,
     )
+    return with_ingredients(root, made)
 
 
 def _released(file: Path, name: str) -> dict[str, Any]:
@@ -82,6 +90,74 @@ def _data(release: Path) -> dict[str, str]:
         for path in plain_files(release, _RELEASE_BYTES)
         if not path.endswith(".ipynb") and path not in _OURS and Path(path).parts[0] != _CHECKS
     }
+
+
+# --- what a score depends on ------------------------------------------------------------------------------------------
+
+
+def with_ingredients(root: Path, made: Plan) -> Plan:
+    """The plan with what every score of the class depends on."""
+    run = {**_of_machine(made), **_of_release(made)}
+    found = Ingredients(run=run, checks=_of_checks(made), time=_of_time(root, made))
+    return msgspec.structs.replace(made, ingredients=found)
+
+
+def _of_machine(made: Plan) -> dict[str, str]:
+    """Our own code, what is installed beside it, and the box."""
+    own = sha256(_tree(Path(__file__).parent, "coursekit"))  # a change of ours is seen before its version is
+    versions = {"coursekit": f"{__version__} ({own[:_ID_LENGTH]})", "Python": platform.python_version(), **made.tools}
+    return {**versions, "the environment": made.environment_sha256, "the sandbox": made.sandbox}
+
+
+def _of_release(made: Plan) -> dict[str, str]:
+    """What students were given, with the tests that were hidden in it, what a run may do and must make."""
+    spec = made.assignment
+    run = {f"release/{stem}.ipynb": sha256(nb) for stem, nb in made.notebooks.items()}
+    run |= {f"release/{path}": _sha256(Path(here)) for path, here in made.files.items()}
+    cells = [_without_points(cell) for each in made.cells.values() for cell in each]
+    settled = {"limits": spec.limits, "artifacts": [spec.artifact, spec.baseline], "preload": spec.preload}
+    return run | {"the released cells": sha256(cells)} | {name: sha256(each) for name, each in settled.items()}
+
+
+def _without_points(cell: GradedCell) -> GradedCell:
+    return msgspec.structs.replace(cell, points=None)
+
+
+def _of_checks(made: Plan) -> dict[str, str]:
+    """What the points depend on beside the run: targets, points, and the grader's files, boards and seed."""
+    in_run = {"limits": Limits(), "artifact": None, "baseline": None, "preload": None}
+    spec = msgspec.structs.replace(made.assignment, due=None, late=None, **in_run)
+    found = {"targets and titles": sha256(spec), "points": sha256(made.cells), "the seed": course.seed_id(made.seed)}
+    for path in map(Path, made.checks):
+        if path.is_dir():
+            found |= _tree(path, "hidden" if str(path) == made.hidden else path.name, _CASES)
+    for path in map(Path, made.profiles):
+        found |= _tree(path, "profiles")
+    return found
+
+
+def _of_time(root: Path, made: Plan) -> dict[str, str]:
+    """When it is due and what lateness costs, by our policy or by nbgrader's configuration."""
+    late, due, config = made.late, made.assignment.due, root / gradebook.CONFIG_FILE
+    policy = f"{late.percent_per_day:g} % a day for {late.days} days" if late else "none"
+    found = {"the due time": due.isoformat() if due else "none", "the late policy": policy}
+    return found | ({config.name: _sha256(config)} if config.is_file() else {})
+
+
+def _tree(top: Path, title: str, but: Sequence[str] = ()) -> dict[str, str]:
+    """The files below a folder, without caches, seeds and other hidden files: title/path -> hash."""
+    files = sorted(path for path in top.rglob("*") if path.is_file()) if top.is_dir() else []
+    return {
+        f"{title}/{path.relative_to(top)}": _sha256(path)
+        for path in files
+        if not any(part.startswith((".", "__pycache__")) for part in path.relative_to(top).parts)
+        and path.relative_to(top).parts[0] not in but
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def checks(folder: Path, hidden: Path | None) -> tuple[str, ...]:

@@ -171,13 +171,19 @@ class Examiner:
         """End the box and write down what became of it all."""
         import msgspec  # noqa: PLC0415 - other test suites must not pay for it
 
+        from coursekit import shelf  # noqa: PLC0415 - likewise
         from coursekit.records import Examination  # noqa: PLC0415
 
         self.attempt.end()
         out = Path(self.task.out)
         if self.attempt.executed is not None:
             (out / "executed.ipynb").write_text(json.dumps(self.attempt.executed, indent=1))
-        examination = Examination(run=self.attempt.run, checks=tuple(self.checks.values()), broken=self.broken)
+        kept = None if self.broken else self.attempt.kept()
+        if kept is not None:
+            (out / shelf.FRESH_RUN).write_bytes(shelf.pack(kept))
+        examination = Examination(
+            run=self.attempt.run, checks=tuple(self.checks.values()), broken=self.broken, ran=self.attempt.ran
+        )
         (out / "examination.json").write_bytes(msgspec.json.format(msgspec.json.encode(examination)))
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
@@ -248,7 +254,8 @@ class Examiner:
         """The functions that the notebook defined."""
         from coursekit.examination.asking import Kernel  # noqa: PLC0415 - other test suites must not pay for it
 
-        return Kernel(self.attempt, hidden=self._is_hidden(request.node))
+        check = self._check_id(request.node) or request.node.nodeid
+        return Kernel(self.attempt, check, hidden=self._is_hidden(request.node))
 
     @pytest.fixture(scope="session")
     def submission(self) -> Submission:

@@ -391,6 +391,10 @@ class Task(Record, frozen=True, kw_only=True):
     zygotes: Zygotes = Zygotes()
     out: str
     """Folder for `examination.json` and the executed notebook."""
+    run_key: str = ""
+    """What the run is kept under; empty if it is not to be kept."""
+    kept: str = ""
+    """Path of a kept run that may stand for this one, if its key is the same."""
 
 
 class Examination(Record, frozen=True, kw_only=True):
@@ -400,6 +404,8 @@ class Examination(Record, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     broken: str = ""
     """Why the machine or the grader could not do its work; empty when it could."""
+    ran: bool = False
+    """Whether the notebook was run for it, and not taken up from a kept run."""
 
 
 # --- What commands answer -------------------------------------------------------------------------------------------

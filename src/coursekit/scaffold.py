@@ -15,7 +15,7 @@ from coursekit.errors import CourseError
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 _COURSE = "title: A course on machine-learning systems\nterm: ''\ngradebook: sqlite:///gradebook.db\n"
-_IGNORED = "/release/\n/submitted/\n/autograded/\n/feedback/\n/scores/\n/gradebook.db*\n.seed\n__pycache__/\n"
+_IGNORED = "/release/\n/submitted/\n/autograded/\n/feedback/\n/scores/\n/.kept/\n/gradebook.db*\n.seed\n__pycache__/\n"
 NBGRADER_FILE = "nbgrader_config.py"
 NBGRADER = '''"""So that nbgrader's own commands and its formgrader find this course."""
 

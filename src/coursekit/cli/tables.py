@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from coursekit.figures import memory
-from coursekit.records import Proof
+from coursekit.records import Proof, Score, Unscored
 from coursekit.report.phrases import clean
 
 if TYPE_CHECKING:
     from coursekit.calibrating import Change, Verdict
     from coursekit.doctor import Diagnosis
+    from coursekit.keeping import Decision, Moved
     from coursekit.profiles import Profile
 
 
@@ -46,6 +47,47 @@ def add(shown: Table, *cells: str | Text) -> None:
 def mark(good: bool, yes: str, no: str) -> Text:
     """A tick or a cross with its word."""
     return Text(f"✓ {yes}", style="green") if good else Text(f"✗ {no}", style="red")
+
+
+_LONGEST_NAME, _LONGEST_WHY = 40, 400
+_DONE = {"keep": "kept", "record": "recorded again", "check": "checked again", "run": "run"}
+
+
+def decision_table(decisions: Sequence[Decision]) -> RenderableType:
+    """One line per submission: what is done with it, and why."""
+    shown = table("Student", "", "Why")
+    for each in decisions:
+        why = "; ".join(each.because) or "nothing that its score depends on has changed"
+        add(shown, clean(each.student, _LONGEST_NAME), _DONE[each.action], clean(why, _LONGEST_WHY))
+    return shown
+
+
+def moved_table(moved: Sequence[Moved]) -> RenderableType:
+    """One line per score that moved: from what to what, by which checks, and why."""
+    if not moved:
+        return Text("No score moved since the grading before.")
+    shown = table("Student", "Before", "Now", "Checks", "Why")
+    for each in moved:
+        earned = [{check.id: check.earned for check in score.checks} for score in (each.before, each.now)]
+        told = [
+            f"{clean(name)}: {_earned(earned[0].get(name))} → {_earned(earned[1].get(name))}" for name in each.checks
+        ]
+        why = clean("; ".join(each.because), _LONGEST_WHY)
+        student = clean(each.student, _LONGEST_NAME)
+        add(shown, student, _outcome(each.before), _outcome(each.now), "\n".join(told), why)
+    return shown
+
+
+def _earned(points: float | Unscored | None) -> str:
+    return "none" if points is None else points if isinstance(points, str) else f"{points:g}"
+
+
+def _outcome(score: Score) -> str:
+    """The points of a score, and what lateness leaves of them."""
+    if score.earned == "unscored":
+        return "no score"
+    late = score.grade.earned if score.grade and score.grade.penalty else score.earned
+    return f"{score.earned:g} of {score.possible:g}" + (f", late {_earned(late)}" if late != score.earned else "")
 
 
 def proof_table(proofs: Sequence[Proof]) -> RenderableType:

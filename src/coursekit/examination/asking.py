@@ -18,6 +18,7 @@ import msgspec
 from coursekit import measure as measuring
 from coursekit import notebook, profiles, scoring, wire
 from coursekit.errors import GraderError, StudentError, TimingError
+from coursekit.examination.answers import Conversation
 from coursekit.examination.attempt import Attempt
 from coursekit.figures import figure
 from coursekit.measure.ratios import ratio
@@ -55,10 +56,11 @@ class Kernel:
     a shape could carry the hidden input that the function was called with.
     """
 
-    def __init__(self, attempt: Attempt, *, hidden: bool) -> None:
+    def __init__(self, attempt: Attempt, check: str, *, hidden: bool) -> None:
         self._attempt = attempt
+        self._conversation = Conversation(attempt, check)
         self._hidden = hidden
-        if attempt.kernel is None:
+        if attempt.executed is None:
             raise Blocked(f"The notebook could not be run. {attempt.run.reason}".strip())
 
     def call(self, name: str, *arguments: Any, returns: Any = ..., seconds: float | None = None) -> Any:
@@ -68,7 +70,7 @@ class Kernel:
         what the value must be, as `wire.match` reads it; a tuple comes back as a tuple. Raises Wrong if the function
         is missing, raises, takes longer than `seconds` or returns something else.
         """
-        answer = self._attempt.call(name, arguments, seconds)
+        answer = self._conversation.ask(name, arguments, seconds)
         if answer.stopped:
             self._explain_stop(name, answer.stopped)
         if answer.missing:

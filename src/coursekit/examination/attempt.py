@@ -1,7 +1,8 @@
 """One attempt at one submission: its notebook runs in a box, its artifacts are read, its functions can be called.
 
 This is what a trusted pytest process holds on to while it asks its questions. The kernel starts when the attempt
-begins and ends with it; what it made is read once, so that every metric is measured on the same bytes.
+begins and ends with it; what it made is read once, so that every metric is measured on the same bytes. A kept run may
+stand for a new one: then a kernel starts only when a function is asked what it was never asked.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from coursekit import notebook
+from coursekit import notebook, shelf
 from coursekit.errors import MissingWork, StudentError
+from coursekit.examination.answers import Answers, Question
 from coursekit.plainfile import read_below
 from coursekit.records import Artifact, Collected, Failure, Limits, Run, Task
 from coursekit.sandbox.kernel import Answer, CellResult, Kernel
+from coursekit.shelf import KeptRun
 
 _MOST_RESTARTS = 2
 _SHOWN = 500
@@ -36,30 +39,65 @@ class Attempt:
         self.artifacts: dict[str, bytes] = {}
         self.executed: dict[str, Any] | None = None
         self.run = Run(state="not run", reason=task.refusal, sandbox=task.sandbox)
+        self.ran = False
+        self.answers = Answers()
         self._restarts = 0
+        self._late = False
+        self._taken: KeptRun | None = None
 
     # --- the run ------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Run the notebook and read what it made. Raises MachineError if there is no box to run it in."""
+        """Run the notebook, or take up its kept run, and read what it made.
+
+        Raises MachineError if there is no box to run it in.
+        """
         began = time.monotonic()
-        if not self.task.refusal:
+        if not self.task.refusal and not self._take_up():
             self._run_notebook()
         collected = {
             "artifact": self._collect(self.task.assignment.artifact),
             "baseline": self._collect(self.task.assignment.baseline),
         }
-        self.run = _replaced(self.run, wall_seconds=round(time.monotonic() - began, 3), **collected, **self._used())
+        self.run = _replaced(self.run, **collected, **self._used())
+        if self._taken is None:
+            self.run = _replaced(self.run, wall_seconds=round(time.monotonic() - began, 3))
+
+    def _take_up(self) -> bool:
+        """Put the kept run in the place of a new one, if there is one of the same key that ended by itself."""
+        kept = shelf.read_run(Path(self.task.kept)) if self.task.kept else None
+        if kept is None or not kept.whole or kept.key != self.task.run_key:
+            return False
+        self._taken, self.run, self.executed = kept, kept.run, json.loads(kept.executed)
+        self.answers = Answers(kept.answers)
+        return True
 
     def _used(self) -> dict[str, Any]:
-        if self.kernel is None:
+        """What the run used; of a kept one, what it used then."""
+        if self.kernel is None or self._taken is not None:
             return {}
         watch = self.kernel.box.watch
         return {"cpu_seconds": round(self.kernel.cpu_seconds, 3), "peak_memory_bytes": watch.peak_memory_bytes}
 
+    def kept(self) -> KeptRun | None:
+        """The run as it may be kept, once it has ended; None if there was none or it is not to be kept."""
+        if not self.task.run_key or self.executed is None:
+            return None
+        made = (self.task.assignment.artifact, self.task.assignment.baseline)
+        paths = {each.path for each in made if each is not None and each.made_by == "notebook"}
+        return KeptRun(
+            key=self.task.run_key,
+            whole=self.run.state == "finished" and not self._late,
+            run=self.run,
+            executed=json.dumps(self.executed).encode(),
+            artifacts={path: data for path, data in self.artifacts.items() if path in paths},
+            answers=self.answers.given,
+        )
+
     def _run_notebook(self) -> None:
         nb = json.loads(Path(self.task.notebook).read_bytes())
         self.kernel = self._start()
+        self.ran = True
         failures: list[Failure] = []
         reason = ""
         left = self.task.assignment.limits.seconds
@@ -72,6 +110,7 @@ class Attempt:
             cell["outputs"] = result.outputs
             # A cell in which the kernel ended has no number: it did not come to its end, whatever it printed before.
             cell["execution_count"] = None if result.stopped else number
+            self._late = self._late or result.late
             if result.error is not None:
                 failures.append(_failure(number, cell, result))
             if result.stopped:
@@ -112,6 +151,8 @@ class Attempt:
         try:
             if artifact.made_by == "student":
                 data = read_below(Path(self.task.submission), artifact.path, artifact.max_bytes)
+            elif self._taken is not None:
+                return self._collect_kept(artifact, self._taken)
             elif self.kernel is None or self.kernel.stopped:
                 problem = f"The notebook did not get to make '{artifact.path}'. {self.run.reason}".strip()
                 return Collected(path=artifact.path, problem=problem)
@@ -128,23 +169,40 @@ class Attempt:
         self.artifacts[artifact.path] = data
         return Collected(path=artifact.path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
+    def _collect_kept(self, artifact: Artifact, kept: KeptRun) -> Collected | None:
+        """An artifact as the kept run left it."""
+        if artifact.path in kept.artifacts:
+            self.artifacts[artifact.path] = kept.artifacts[artifact.path]
+        both = (kept.run.artifact, kept.run.baseline)
+        return next((each for each in both if each is not None and each.path == artifact.path), None)
+
     # --- questions ------------------------------------------------------------------------------------------------
 
-    def call(self, name: str, arguments: tuple[Any, ...], seconds: float | None) -> Answer:
-        """Call a function of the notebook; a kernel that an earlier call ended is run again, at most twice."""
-        if self.kernel is None:
+    def ask(self, question: Question, before: Sequence[Question]) -> Answer:
+        """Call a function of the notebook in a kernel.
+
+        A kernel that an earlier call ended is run again, at most twice; so is the notebook of a kept run. There what
+        the same check was told from memory is asked first, so that the kernel is where it was then.
+        """
+        if self.executed is None:
             return Answer(stopped=self.run.reason)
-        if self.kernel.stopped and self.run.state == "finished" and self._restarts < _MOST_RESTARTS:
+        if self.kernel is None:
+            self._rerun()
+        elif self.kernel.stopped and self.run.state == "finished" and self._restarts < _MOST_RESTARTS:
             self._restarts += 1
             self._rerun()
-        return self.kernel.call(name, arguments, seconds or self.task.assignment.limits.cell_seconds)
+        assert self.kernel is not None  # noqa: S101 - for the type checker: `_rerun` made one
+        for earlier in before:
+            self.kernel.call(*earlier)
+        return self.kernel.call(*question)
 
     def _rerun(self) -> None:
         """The same notebook in a fresh box, for the sake of the checks that are left."""
-        assert self.kernel is not None  # noqa: S101 - for the type checker: `call` made sure
-        assert self.executed is not None  # noqa: S101 - likewise
-        self.kernel.close()
+        assert self.executed is not None  # noqa: S101 - for the type checker: `ask` made sure
+        if self.kernel is not None:
+            self.kernel.close()
         self.kernel = self._start()
+        self.ran = True
         left = self.task.assignment.limits.seconds
         for cell in notebook.code_cells(self.executed):
             began = time.monotonic()

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from coursekit.gradebook.autograded import write_autograded
     from coursekit.gradebook.book import Gradebook, Student, Total
-    from coursekit.gradebook.configuration import Settings, settings
+    from coursekit.gradebook.configuration import CONFIG_FILE, Settings, settings
     from coursekit.gradebook.feedback import write_feedback
     from coursekit.gradebook.originals import cells
     from coursekit.gradebook.releasing import release
     from coursekit.gradebook.timestamps import timestamp
 
 __all__ = [
+    "CONFIG_FILE",
     "Gradebook",
     "Settings",
     "Student",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CONFIG_FILE": "configuration",
     "Gradebook": "book",
     "Settings": "configuration",
     "Student": "book",

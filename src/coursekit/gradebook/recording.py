@@ -49,6 +49,21 @@ def record(
     book.db.commit()
 
 
+def automatic(book: nb.Gradebook, name: str, student: str = "") -> list[Any]:
+    """Give (student, notebook, cell, automatic points) for each graded cell of an assignment, or of one student."""
+    found = (
+        book.db.query(nb.SubmittedAssignment.student_id, nb.Notebook.name, nb.BaseCell.name, nb.Grade.auto_score)
+        .select_from(nb.Grade)
+        .join(nb.SubmittedNotebook, nb.Grade.notebook_id == nb.SubmittedNotebook.id)
+        .join(nb.SubmittedAssignment, nb.SubmittedNotebook.assignment_id == nb.SubmittedAssignment.id)
+        .join(nb.Notebook, nb.SubmittedNotebook.notebook_id == nb.Notebook.id)
+        .join(nb.BaseCell, nb.Grade.cell_id == nb.BaseCell.id)
+        .join(nb.Assignment, nb.SubmittedAssignment.assignment_id == nb.Assignment.id)
+        .filter(nb.Assignment.name == name)
+    )
+    return list(found.filter(nb.SubmittedAssignment.student_id == student) if student else found)
+
+
 def spread(penalty: float, scores: Mapping[str, float]) -> dict[str, float]:
     """Give the notebooks' shares of a penalty, in proportion to their scores, and never more than a score."""
     total = sum(score for score in scores.values() if score > 0)
