@@ -88,7 +88,7 @@ def test_every_mutant_gets_figures_or_one_sentence(engine: str, damaged: list[by
             counts = [figure.value for figure in answer if not figure.metric.endswith("_free_bytes")]
             assert all(isinstance(value, str) or value >= 0 for value in counts)
             found["figures"] += 1
-    assert found["crash"] <= COUNT // 20  # LiteRT and TensorFlow Lite Micro do break on some of them
+    assert found["crash"] <= COUNT // 100  # LiteRT and TensorFlow Lite Micro do break on some of them
     assert min(found["sentence"], found["figures"]) > COUNT // 10
 
 
