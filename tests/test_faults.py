@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -26,7 +27,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import courses
-from coursekit import batch, course, gradebook, grading, planning
+from coursekit import batch, course, gradebook, grading, planning, sandbox
 from coursekit.errors import GradebookError, StorageError
 
 pytestmark = pytest.mark.box
@@ -41,8 +42,18 @@ STATEMENTS = ("INSERT", "UPDATE", "DELETE")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = courses.released(courses.make(tmp_path_factory.mktemp("faults") / "course"), NAME)
+def place(tmp_path_factory):
+    """A folder in memory where there is one: what is written a thousand times need not reach a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        dir=memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
+    ) as at:
+        yield Path(at)
+
+
+@pytest.fixture(scope="module")
+def world(place):
+    root = courses.released(courses.make(place / "course"), NAME)
     courses.submit(root, "ada")
     courses.grade(root, box="none")
     with TheirGradebook(f"sqlite:///{root}/gradebook.db") as book:
@@ -72,6 +83,7 @@ def replayed(world, monkeypatch):
 
     monkeypatch.setattr(grading, "grade", grade)
     monkeypatch.setattr(planning, "plan", lambda *_: world.plan)
+    monkeypatch.setattr(sandbox, "require", lambda _: None)
     monkeypatch.setattr(planning, "facts", lambda _: (world.facts, world.settings))
     return world
 
@@ -95,9 +107,7 @@ def refuse_what_is_not_whole(world):
         mark = book.find_grade("why", NAME, NAME, "ada").manual_score
     assert sorted(held) == [("ada", 2.0 + MARK), ("bob", 3.0)]
     assert mark == MARK
-    runs = world.runs
-    assert grade(world) == scores
-    assert world.runs == runs
+    assert {each.action for each in batch.foresee(world.root, NAME, box="none")} == {"keep"}
     names = [path.name for path in world.root.rglob(".*")]
     assert [name for name in names if name not in (".kept", ".seed", ".gitignore")] == []
     for student in ("ada", "bob"):
@@ -218,7 +228,7 @@ def graded_on_full_disks(world):
     world.root.mkdir(exist_ok=True)
     small_disk(world.root, 8_000_000)
     stopped = 0
-    for left in range(0, 200, 2):
+    for left in range(100):
         for path in world.root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         afresh(world)

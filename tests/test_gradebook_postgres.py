@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nbgrader
+import psycopg
 import pytest
 from nbformat import v4
 from nbgrader.api import Gradebook as TheirGradebook
 
-from coursekit import gradebook
+import courses
+from coursekit import batch, gradebook
 from coursekit.errors import GradebookError
 from coursekit.records import Check, Score
 
@@ -85,8 +87,6 @@ def server():
 @pytest.fixture
 def course(server, tmp_path):
     """nbgrader's example course, with a database of its own in the server."""
-    import psycopg  # noqa: PLC0415 - only where there is a server to speak to
-
     root = tmp_path / "course"
     shutil.copytree(EXAMPLE / "source", root / "source", ignore=shutil.ignore_patterns("ps1_autotest"))
     name = f"marks_{uuid.uuid4().hex}"
@@ -190,3 +190,30 @@ def test_a_server_that_stops_is_told_and_the_next_try_works_once_it_is_back(cour
             server.start()
         book.record(score(1.0), cells, done, DUE)
         assert book.totals("ps1")["ada"].points == 1.0
+
+
+def test_a_connection_that_is_lost_between_two_students_loses_no_score(server, tmp_path):
+    """The server drops the grader's connection once ada is done; the next grading does bob alone."""
+    name, root = f"marks_{uuid.uuid4().hex}", courses.make(tmp_path)
+    with psycopg.connect(server.url("postgres"), autocommit=True) as other:
+        other.execute(f"CREATE DATABASE {name}")
+        (root / "assignments" / "course.yaml").write_text(f"gradebook: {server.url(name)}\n")
+        courses.released(root, "doubling")
+        for student in ("ada", "bob"):
+            courses.submit(root, student)
+
+        def lose(_student, score):
+            if score is not None:
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+        with pytest.raises(GradebookError, match="went away"):
+            batch.grade_class(root, "doubling", box="none", jobs=1, progress=lose)
+    done = []
+    scores = courses.grade(root, box="none", explain=done.extend)
+    assert [(each.student, each.action) for each in done] == [("ada", "keep"), ("bob", "check")]
+    assert {student: score.earned for student, score in scores.items()} == {"ada": 5.0, "bob": 5.0}
+    with TheirGradebook(server.url(name).replace("postgresql:", "postgresql+psycopg:")) as book:
+        assert {each.student.id: each.score for each in book.find_assignment("doubling").submissions} == {
+            "ada": 5.0,
+            "bob": 5.0,
+        }

@@ -240,7 +240,7 @@ def as_kept(root, student):
 
 def test_grading_again_gives_the_same_score_byte_by_byte(graded):
     before = {student: as_kept(graded.root, student) for student in ("late", "tells")}
-    courses.grade(graded.root, *before)
+    courses.grade(graded.root, *before, force=True)
     assert {student: as_kept(graded.root, student) for student in before} == before
 
 
@@ -323,8 +323,10 @@ def test_after_a_function_that_loops_later_checks_still_get_their_answers(graded
 
 
 def every_file(root):
-    """Path -> content of everything that the course holds but what is hidden by intent."""
-    shown = [path for path in root.rglob("*") if path.is_file() and "autograder" not in path.relative_to(root).parts]
+    """Path -> content of everything that the course holds but what is hidden by intent or for the grader alone."""
+    hidden = {"autograder", ".kept"}
+    shown = [path for path in root.rglob("*") if path.is_file() and not hidden & set(path.relative_to(root).parts)]
+    assert (root / ".kept").stat().st_mode & 0o077 == 0
     return {path.relative_to(root): path.read_bytes() for path in shown}
 
 
@@ -374,7 +376,7 @@ def test_a_mark_that_a_person_gave_survives_grading_again(released, tmp_path):
         grade.manual_score, grade.needs_manual_grade = 4.0, False
         book.find_comment("why", NAME, NAME, "ada").manual_comment = "Well said."
         book.db.commit()
-    courses.grade(root)
+    courses.grade(root, force=True)
     assert rows(root, "ada")[NAME, "why"] == (None, 4.0, True)
     with TheirGradebook(f"sqlite:///{root}/gradebook.db") as book:
         assert book.find_comment("why", NAME, NAME, "ada").manual_comment == "Well said."

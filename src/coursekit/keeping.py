@@ -191,7 +191,9 @@ class Desk:
         score, settings = graded.score, self._settings
         folder = settings.submitted / score.student / score.assignment
         if graded.executed:
-            gradebook.write_autograded(settings, score.student, score.assignment, graded.executed, folder)
+            gradebook.write_autograded(
+                settings, score.student, score.assignment, graded.executed, folder, self.plan.cells
+            )
         self._book.record(score, self.plan.cells, graded.executed, graded.submitted_at)
         if settings.plain:
             score = self._with_nbgraders_penalty(graded)

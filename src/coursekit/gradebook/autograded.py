@@ -27,9 +27,16 @@ _READ_ONLY = 0o444
 
 
 def write_autograded(
-    settings: Settings, student: str, name: str, executed: Mapping[str, Mapping[str, Any]], submission: Path
+    settings: Settings,
+    student: str,
+    name: str,
+    executed: Mapping[str, Mapping[str, Any]],
+    submission: Path,
+    originals: Mapping[str, tuple[GradedCell, ...]] | None = None,
 ) -> Path:
     """Write `autograded/STUDENT/NAME` with the executed notebooks; give the folder.
+
+    `originals` are the cells of the assignment, for whoever has asked for them already.
 
     It holds the notebooks of the assignment, the pictures of the release and, where the submission has a time, its
     `timestamp.txt`. Other files of the submission stay where they are: nbgrader copies them, but nothing reads them.
@@ -37,7 +44,8 @@ def write_autograded(
     """
     accept(student, "a student")
     accept(name, "an assignment")
-    originals = cells(settings, name)
+    if originals is None:
+        originals = cells(settings, name)
     settings.autograded.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.autograded, prefix=".making-") as scratch:
         folder = Path(scratch) / name

@@ -68,6 +68,8 @@ def prepare(address: str) -> None:
             if inspect(engine).get_table_names():
                 return
             with engine.begin() as connection:
+                if engine.dialect.name == "sqlite":  # whose driver begins no transaction before a CREATE
+                    connection.exec_driver_sql("BEGIN")
                 Base.metadata.create_all(bind=connection)
                 connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
                 version = ScriptDirectory(ALEMBIC_DIR).get_current_head()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,13 @@ _MOST_BYTES = 5_000_000
 
 
 def put_in_place(fresh: Path, place: Path) -> Path:
-    """Move a finished folder to its place; what was there is gone only when the new one stands."""
+    """Move a finished folder to its place; what was there is gone only when the new one stands, and is on the disk."""
+    for path in (*fresh.rglob("*"), fresh):
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".old-") as old:
         before = Path(old) / place.name
