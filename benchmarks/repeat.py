@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from coursekit import grading, planning, profiles, proving, release, sandbox
+from coursekit import grading, planning, profiles, proving, release, sandbox, warming
 from coursekit.records import Case, Score, Submission
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +41,9 @@ def main() -> int:
         ask_for_latencies(course / "assignments" / asked.assignment, boards)
         release.release(course, asked.assignment)
         _, settings = planning.facts(course)
-        plan = planning.plan(course, settings, asked.assignment, "bwrap")
         (submission,) = proving.hand_in(course, asked.assignment, settings.submitted, {"again": Case(why="repeat")})
-        scores = [graded(plan, submission, number, asked.times) for number in range(1, asked.times + 1)]
+        with warming.warmed(planning.plan(course, settings, asked.assignment, "bwrap")) as plan:
+            scores = [graded(plan, submission, number, asked.times) for number in range(1, asked.times + 1)]
     return told(scores, boards, asked.busy)
 
 
