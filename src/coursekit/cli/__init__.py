@@ -20,6 +20,9 @@ from coursekit.errors import CoursekitError
 __all__ = ["cli", "main"]
 
 _INTERRUPTED = 130
+_GRAMMAR = "rfc3987_syntax"
+"""A package that jsonschema imports if it is there. It compiles a grammar for addresses in all scripts, which takes two
+seconds, and no schema of a notebook has one."""
 _SECTIONS = {
     "Write an assignment": (author.new, author.prove, author.release),
     "Do an assignment": (student.check,),
@@ -44,6 +47,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and leave with its exit code."""
     wants_json = "--json" in sys.argv[1:]
+    sys.modules.setdefault(_GRAMMAR, None)  # type: ignore[arg-type] # how Python is told that a module is not there
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console that cannot show a tick shows a question mark
