@@ -59,6 +59,7 @@ class Desk:
 
     def sweep(self, submissions: Sequence[Submission]) -> None:
         """Remove what a killed grader left unfinished."""
+        shelf.sweep_scratch()
         name, autograded = self.plan.assignment.name, self._settings.autograded
         each = [submission.student for submission in submissions]
         scores = [course.score_file(self._root, student, name).parent for student in each]
