@@ -17,6 +17,7 @@ import threading
 import traceback
 import warnings
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,8 +28,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import courses
-from coursekit import batch, course, gradebook, grading, planning, sandbox
+from coursekit import batch, course, gradebook, grading, planning, sandbox, shelf
 from coursekit.errors import GradebookError, StorageError
+from coursekit.gradebook import database
 
 pytestmark = pytest.mark.box
 
@@ -36,7 +38,7 @@ NAME = "doubling"
 MARK = 4.0
 PAGE = 4096
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod"}
-STATEMENTS = ("INSERT", "UPDATE", "DELETE")
+STATEMENTS = ("\nCREATE", "CREATE", "INSERT", "UPDATE", "DELETE")
 
 # --- The class: ada was graded and marked, her checks have changed, bob has just handed in ----------------------------
 
@@ -136,8 +138,8 @@ def in_a_child(act):
 # --- kill -9 ----------------------------------------------------------------------------------------------------------
 
 
-def killed_at(world, place):
-    """Grade, and be killed just before the course is written to for the `place`-th time; how often it was, if never."""
+def killed_at(act, root, place):
+    """Act, and be killed just before the course is written to for the `place`-th time; how often it was, if never."""
     count = 0
 
     def write():
@@ -149,7 +151,7 @@ def killed_at(world, place):
     def hear(name, arguments):
         if name in WRITES or (name == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
             path = str(arguments[0])
-            if path.startswith(str(world.root)) or not path.startswith("/"):
+            if path.startswith(str(root)) or not path.startswith("/"):
                 write()
 
     def execute(_connection, _cursor, statement, *_):
@@ -159,20 +161,58 @@ def killed_at(world, place):
     event.listen(Engine, "before_cursor_execute", execute)
     event.listen(Engine, "commit", lambda _: write())
     sys.addaudithook(hear)
-    grade(world)
+    act()
     return count
 
 
 def test_a_grader_that_is_killed_at_any_write_loses_nothing(replayed):
+    again = partial(grade, replayed)
     afresh(replayed)
-    status, said = in_a_child(lambda: killed_at(replayed, 0))
+    status, said = in_a_child(lambda: killed_at(again, replayed.root, 0))
     assert (status, said.isdigit()) == (0, True), said
     assert int(said) > 60
     for place in range(1, int(said) + 1):
         afresh(replayed)
-        status, said = in_a_child(lambda place=place: killed_at(replayed, place))
+        status, said = in_a_child(lambda place=place: killed_at(again, replayed.root, place))
         assert status == signal.SIGKILL, f"{place}: {said}"
         refuse_what_is_not_whole(replayed)
+
+
+def test_a_seed_and_a_gradebook_are_made_whole_or_not_at_all(place):
+    def make():
+        database.prepare(f"sqlite:///{root}/gradebook.db")
+        return course.seed(root, NAME)
+
+    root, ways = place / "empty", []
+    while not ways or ways[-1] == signal.SIGKILL:
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "autograder" / NAME).mkdir(parents=True)
+        status, said = in_a_child(lambda: killed_at(make, root, len(ways) + 1))
+        ways.append(status)
+        assert len(make()) == 32
+        with closing(sqlite3.connect(root / "gradebook.db")) as book:
+            tables = {name for (name,) in book.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert {"assignment", "grade", "alembic_version"} <= tables
+    assert (ways[-1], said.isdigit()) == (0, True), said
+    assert len(ways) > 20
+
+
+def test_the_scratch_of_a_dead_grader_is_removed_and_that_of_a_living_one_stays():
+    def die():
+        with shelf.scratch() as made:
+            (made / "task.json").write_text("a seed")
+            os.write(told, str(made).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    reading, told = os.pipe()
+    assert in_a_child(die)[0] == signal.SIGKILL
+    abandoned = Path(os.read(reading, 1000).decode())
+    os.close(reading)
+    os.close(told)
+    with shelf.scratch() as living:
+        assert abandoned.is_dir()
+        shelf.sweep_scratch(older=0)
+        assert (abandoned.exists(), living.exists()) == (False, True)
 
 
 def test_a_killed_command_leaves_no_box_and_its_finished_scores(tmp_path):

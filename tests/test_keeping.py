@@ -516,7 +516,7 @@ def test_a_score_that_broke_is_never_kept(graded, tmp_path):
     scores, done = regrade(graded, "ada")
     assert scores["ada"].status == "unscored"
     scores, done = regrade(graded, "ada")
-    assert done["ada"] == ("run", ("it has no score: something of ours broke",))
+    assert done["ada"] == ("check", ("it has no score: something of ours broke",))
     assert (scores["ada"].status, scores["ada"].earned) == ("scored", 5.0)
 
 

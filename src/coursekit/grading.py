@@ -7,7 +7,6 @@ student did wrong becomes a sentence in their score; what we did wrong becomes a
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -89,10 +88,8 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
 def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
     """The score of one submission. Raises examiner.Stopped if `stop` is set; every fault becomes part of the score."""
     depends = ingredients(plan, submission)  # before anything is read to be run: what changes meanwhile is seen later
-    with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as scratch:
-        parts = [
-            _examine(plan, submission, depends, stem, Path(scratch) / stem, stop) for stem in sorted(plan.notebooks)
-        ]
+    with shelf.scratch() as scratch:
+        parts = [_examine(plan, submission, depends, stem, scratch / stem, stop) for stem in sorted(plan.notebooks)]
     return _put_together(plan, submission, depends, parts)
 
 

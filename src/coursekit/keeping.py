@@ -59,6 +59,7 @@ class Desk:
 
     def sweep(self, submissions: Sequence[Submission]) -> None:
         """Remove what a killed grader left unfinished."""
+        shelf.sweep_scratch()
         name, autograded = self.plan.assignment.name, self._settings.autograded
         each = [submission.student for submission in submissions]
         scores = [course.score_file(self._root, student, name).parent for student in each]
@@ -76,24 +77,25 @@ class Desk:
         return Decision(student=submission.student, action=action, because=because)
 
     def _needed(self, student: str, kept: Kept | None, now: Ingredients) -> tuple[Action, tuple[str, ...]]:
-        score = self.score(student)
+        score, every = self.score(student), tuple(self.plan.notebooks)
         if kept is None:
-            return "run", ("it was never graded to the end" if score else "it was never graded",)
+            return self._anew(student, every, now), (f"it was never graded{' to the end' if score else ''}",)
         if score is None or not self._is_whole(student, kept):
-            return self._anew(student, kept, now), ("its score is not the one that was kept",)
+            return self._anew(student, kept.stems, now), ("its score is not the one that was kept",)
         differing = changes(kept.ingredients, now) if kept.ingredients.run else ()
         if score.status == "unscored":
-            return self._anew(student, kept, now), ("it has no score: something of ours broke", *differing)
+            return self._anew(student, every, now), ("it has no score: something of ours broke", *differing)
         if (kept.ingredients.run, kept.ingredients.checks) != (now.run, now.checks):
-            return self._anew(student, kept, now), differing
+            return self._anew(student, kept.stems, now), differing
         missing = self._missing(student, kept)
         if not differing and not missing:
             return "keep", ()
-        return ("record" if self._has_runs(student, kept, now, whole=False) else "run"), (*differing, *missing)
+        here = self._has_runs(student, kept.stems, now, whole=False)
+        return ("record" if here else "run"), (*differing, *missing)
 
-    def _anew(self, student: str, kept: Kept, now: Ingredients) -> Action:
+    def _anew(self, student: str, stems: Sequence[str], now: Ingredients) -> Action:
         """How a submission is graded again."""
-        return "check" if self._has_runs(student, kept, now) else "run"
+        return "check" if self._has_runs(student, stems, now) else "run"
 
     def _missing(self, student: str, kept: Kept) -> tuple[str, ...]:
         """What of a kept result is not there any more."""
@@ -110,9 +112,9 @@ class Desk:
         file = course.score_file(self._root, student, self.plan.assignment.name)
         return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == kept.score_sha256
 
-    def _has_runs(self, student: str, kept: Kept, now: Ingredients, *, whole: bool = True) -> bool:
-        """Whether every executed notebook's run is there, and may stand for a new one if it is to be `whole`."""
-        for stem in kept.stems:
+    def _has_runs(self, student: str, stems: Sequence[str], now: Ingredients, *, whole: bool = True) -> bool:
+        """Whether the runs of these notebooks are there, and may stand for new ones if they are to be `whole`."""
+        for stem in stems:
             run = shelf.read_run(shelf.run_file(self._place(student), stem))
             if run is None or run.key != run_key(now, stem) or (whole and not run.whole):
                 return False
@@ -139,11 +141,8 @@ class Desk:
     def keep(self, graded: Graded) -> Score:
         """Keep one result. One that nbgrader cannot keep costs nobody else theirs."""
         place = self._place(graded.score.student)
-        for stem in self.plan.notebooks:
-            if stem in graded.runs:
-                shelf.put_run(place, stem, graded.runs[stem])
-            else:
-                shelf.run_file(place, stem).unlink(missing_ok=True)
+        for stem, run in graded.runs.items():  # where there is none, an older one stays: it is known by its key
+            shelf.put_run(place, stem, run)
         return self._finish(graded)
 
     def _finish(self, graded: Graded) -> Score:

@@ -12,6 +12,8 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -30,6 +32,7 @@ SCHEMA = "coursekit/kept/v1"
 FRESH_RUN = "fresh.run"
 """Where an examination leaves a run that may be kept."""
 _LOCK = "lock"
+_SCRATCH = "coursekit-grading-"
 _PRIVATE_FOLDER, _PRIVATE = 0o700, 0o600
 _DIGEST = 32
 _UNFINISHED_FOLDERS = (".making-", ".old-")
@@ -121,6 +124,35 @@ def sweep(folders: Iterable[Path]) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             elif _UNFINISHED_FILE.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for what one submission's grading needs meanwhile; locked, so that an abandoned one is known as such."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True) as made:
+        held = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield Path(made)
+        finally:
+            os.close(held)
+
+
+def sweep_scratch(older: float = 60.0) -> None:
+    """Remove the scratch folders, at least so many seconds old, of graders that are no more: they hold hidden seeds.
+
+    One that was made this moment may not be locked yet.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with suppress(OSError):
+            if path.lstat().st_uid != os.getuid() or time.time() - path.lstat().st_mtime < older:
+                continue
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
