@@ -21,8 +21,10 @@ FLOORS = (
     ("processes", {"warm"}),
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),
     ("one submission", {"grading", "examination"}),
-    ("plans", {"planning"}),
+    ("plans", {"planning", "parcel"}),
     ("warmth", {"warming"}),
+    ("far away", {"remote"}),
+    ("places", {"dispatch"}),
     ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating"}),
     ("proofs", {"proving"}),
     ("shows", {"demo"}),
@@ -49,6 +51,8 @@ OUTSIDE = {
     "jinja2": {"report", "gradebook"},
     "IPython": {"magics", "sandbox"},
     "pickle": set(),
+    "dask": {"pool"},
+    "distributed": {"pool"},
 }
 
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc", "core"}

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, specs
-from coursekit.errors import CoursekitError, MissingWork, StudentError
+from coursekit.errors import CoursekitError, MachineError, MissingWork, StudentError
 from coursekit.plainfile import read_below
 from coursekit.records import (
     Assignment,
@@ -69,6 +69,8 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: datetime | None = None
     log: str = ""
     """What the trusted process printed, when something of ours was broken."""
+    machine: bool = False
+    """Whether something broke because of the machine, so that another may do better."""
 
 
 def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
@@ -80,11 +82,11 @@ def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
 
 def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
     """The score that is not there because our own code failed on this submission, with the traceback as its log."""
-    what = (
-        f"{type(error).__name__} while grading; scores/{submission.student}/{submission.assignment}/grader.log has it"
-    )
+    log = f"scores/{submission.student}/{submission.assignment}/grader.log"
+    what = error.what if isinstance(error, CoursekitError) else f"{type(error).__name__} while grading; {log} has it"
     score = scoring.score(assignment=plan.assignment, student=submission.student, checks=(), broken=what)
-    return Graded(score=score, log="".join(traceback.format_exception(error)))
+    machine = isinstance(error, MachineError | OSError)
+    return Graded(score=score, log="".join(traceback.format_exception(error)), machine=machine)
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ def _examine(plan: Plan, submission: Submission, stem: str, out: Path, stop: thr
         examination = examiner.examine(task, stop, plan.zygotes.examinations)
     except CoursekitError as error:
         run = Run(state="not run", reason="", sandbox=plan.sandbox)
-        examination = Examination(run=run, checks=(), broken=error.what)
+        examination = Examination(run=run, checks=(), broken=error.what, machine=isinstance(error, MachineError))
     executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
     log = out / "pytest.log"
@@ -198,6 +200,7 @@ def _put_together(plan: Plan, submission: Submission, parts: list[_Part]) -> Gra
         executed=executed,
         submitted_at=submitted_at,
         log="\n".join(part.log for part in parts if part.log),
+        machine=any(part.examination.machine for part in parts),
     )
 
 

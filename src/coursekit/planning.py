@@ -85,6 +85,14 @@ def _data(release: Path) -> dict[str, str]:
     }
 
 
+def is_timed(plan: Plan) -> bool:
+    """Whether a wall-clock may count: a target names a board that is there, or one whose models are timed here."""
+    folders = tuple(map(Path, plan.profiles))
+    names = {target.profile for target in plan.assignment.targets if target.profile}
+    boards = [profiles.load(name, folders) for name in sorted(names)]
+    return any(board.device or "host" in board.engines.values() for board in boards)
+
+
 def checks(folder: Path, hidden: Path | None) -> tuple[str, ...]:
     """What pytest is to collect: the targets, the public checks, the hidden ones."""
     found = [folder / "assignment.yaml", folder / _CHECKS, hidden]

@@ -400,6 +400,8 @@ class Examination(Record, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     broken: str = ""
     """Why the machine or the grader could not do its work; empty when it could."""
+    machine: bool = False
+    """Whether something broke because of the machine, so that another may do better."""
 
 
 # --- What commands answer -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursekit.cli import printing
+from coursekit.cli import printing, progress
 
 if TYPE_CHECKING:
     from coursekit.records import SandboxName
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
 @printing.course_option
 @printing.sandbox_option
 @printing.jobs_option
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Grade on the workers of a dask scheduler, tcp://HOST:PORT or tls://HOST:PORT; they set how many at once.",
+)
 @printing.json_option
 def grade(
-    name: str, students: tuple[str, ...], course: Path, sandbox: SandboxName, jobs: int | None, as_json: bool
+    name: str,
+    students: tuple[str, ...],
+    course: Path,
+    sandbox: SandboxName,
+    jobs: int | None,
+    scheduler: str,
+    as_json: bool,
 ) -> None:
     """Run every check on every submission, each in its own sandbox.
 
@@ -29,20 +41,24 @@ def grade(
     scores/STUDENT/NAME/score.json and into the gradebook; marks that people gave stay. A failing student is no failure
     of this command.
     """
+    if scheduler and jobs:
+        raise click.UsageError("--jobs is for this machine; on a scheduler's workers, start them with --nthreads N.")
     from coursekit import batch, planning  # noqa: PLC0415 - help must come at once
     from coursekit import course as courses  # noqa: PLC0415
     from coursekit.report import terminal  # noqa: PLC0415
 
     root = courses.find(course)
     total = len(courses.submissions(planning.facts(root)[1].submitted, name, students))
-    with printing.progress(total, f"Grading {name}") as tell:
+    with progress.progress(total, f"Grading {name}") as tell:
         scores = batch.grade_class(
             root,
             name,
             students=students,
             jobs=jobs or 0,
             box=sandbox,
+            scheduler=scheduler,
             progress=tell,
+            notice=tell.notice,
         )
     if as_json:
         printing.document("class", assignment=name, scores=scores)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coursekit.gradebook.autograded import write_autograded
+    from coursekit.gradebook.batches import Batches, Entry
     from coursekit.gradebook.book import Gradebook, Student, Total
     from coursekit.gradebook.configuration import Settings, settings
     from coursekit.gradebook.feedback import write_feedback
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from coursekit.gradebook.timestamps import timestamp
 
 __all__ = [
+    "Batches",
+    "Entry",
     "Gradebook",
     "Settings",
     "Student",
@@ -31,6 +34,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Batches": "batches",
+    "Entry": "batches",
     "Gradebook": "book",
     "Settings": "configuration",
     "Student": "book",

@@ -82,6 +82,21 @@ class Gradebook:
         with self._working(score.assignment):
             recording.record(self._book, score, cells, executed, submitted_at, penalties=penalties)
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """One transaction for all that is recorded in this block; nothing of it is kept if it raises.
+
+        nbgrader commits at every step; here its session takes part in a transaction that only the end commits.
+        """
+        with self._working(""), self._book.engine.connect() as connection, connection.begin():
+            self._book.db.remove()
+            self._book.db.configure(bind=connection, join_transaction_mode="rollback_only")
+            try:
+                yield
+            finally:
+                self._book.db.remove()
+                self._book.db.configure(bind=self._book.engine, join_transaction_mode="conditional_savepoint")
+
     def penalize(self, student: str, name: str, penalty: float) -> None:
         """Write the points that lateness costs, spread over the notebooks in proportion to their scores."""
         with self._working(name):
