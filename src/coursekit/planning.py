@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import site
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,10 @@ def tools() -> dict[str, str]:
 
 
 def environment_sha256() -> str:
-    """One hash over the names and versions of everything installed beside coursekit."""
-    lines = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()})
+    """One hash over the names and versions of everything installed beside coursekit.
+
+    It looks where packages are installed, not at `sys.path`, to which some add copies of others when they are imported.
+    """
+    places = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    lines = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions(path=places)})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
