@@ -1,4 +1,4 @@
-"""What workers in test_scheduler.py are asked to do: jobs that break or hang in one of the ways in which machines do."""
+"""What workers in test_scheduler.py are asked to do: jobs that break or hang as machines do."""
 
 import os
 import signal

@@ -23,6 +23,7 @@ from coursekit.pool.cluster import Cluster, Lost
 pytestmark = pytest.mark.box
 
 NAME = "doubling"
+COMMAND = str(Path(sys.executable).with_name("coursekit"))
 TESTS = str(Path(__file__).parent)
 
 
@@ -127,7 +128,10 @@ def points(root):
 def boxes(process):
     """The processes below a worker, if a student's kernel is among them."""
     below = psutil.Process(process.pid).children(recursive=True)
-    return below if any(each.name() == "bwrap" for each in below) else []
+    try:
+        return below if any(each.name() == "bwrap" for each in below) else []
+    except psutil.NoSuchProcess:
+        return []
 
 
 def test_a_worker_that_is_killed_mid_way_costs_no_score_and_counts_nothing_twice(
@@ -140,9 +144,10 @@ def test_a_worker_that_is_killed_mid_way_costs_no_score_and_counts_nothing_twice
 
         def kill_the_victim(student, score):
             (begun if score is None else done)[student] += 1
-            while not below:
-                below.extend(boxes(victim))
-            victim.kill()
+            if score is not None and not below:
+                while not below:
+                    below.extend(boxes(victim))
+                victim.kill()
 
         scores = courses.grade(root, scheduler=address, progress=kill_the_victim)
         assert victim.wait() == -signal.SIGKILL
@@ -166,21 +171,22 @@ def test_workers_need_not_see_the_course(address, steady, released, here, tmp_pa
     """The grader sees it in a place that nobody else has."""
     root = class_of_six(released, tmp_path)
     words = [shutil.which("bwrap"), "--dev-bind", "/", "/", "--tmpfs", "/mnt", "--bind", str(root), "/mnt/class"]
-    words += [str(Path(sys.executable).with_name("coursekit")), "grade", NAME, "--course", "/mnt/class", "--json"]
+    words += [COMMAND, "grade", NAME, "ada", "cyd", "fay", "--course", "/mnt/class", "--json"]
     done = subprocess.run([*words, "--scheduler", address], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not Path("/mnt/class").exists()
-    assert len(json.loads(done.stdout)["scores"]) == 6
-    assert comparable(as_kept(root), root) == comparable(as_kept(here), here)
-    assert points(root) == points(here)
+    students = [score["student"] for score in json.loads(done.stdout)["scores"]]
+    assert students == ["ada", "cyd", "fay"]
+    expected = comparable(as_kept(here), here)
+    assert comparable(as_kept(root), root) == {student: expected[student] for student in students}
 
 
 def test_ctrl_c_keeps_what_is_finished_and_leaves_no_box_on_a_worker(address, steady, released, tmp_path):
     root = courses.copy(released, tmp_path)
     courses.submit(root, "ada")
     courses.submit(root, "loops", {"answer": "while True:\n    pass"})
-    words = [str(Path(sys.executable).with_name("coursekit")), "grade", NAME, "--course", str(root)]
-    with subprocess.Popen([*words, "--scheduler", address], stderr=subprocess.PIPE, text=True) as process:
+    words = [COMMAND, "grade", NAME, "--course", str(root), "--scheduler", address]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         assert "ada" in process.stderr.readline()
         below = []
         while not below:
@@ -264,7 +270,6 @@ def test_a_job_that_ends_its_workers_is_given_up(address, tmp_path):
         cluster(address, jobs.kills_its_worker, tmp_path, exclusive=True) as opened,
         pytest.raises(Lost, match="2 workers ended while they graded it"),
     ):
-        assert opened.timers() == 2
         submitted(opened)
 
 

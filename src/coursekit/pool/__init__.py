@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from coursekit.pool.lane import Stop, Unwanted, lane
+from coursekit.pool.lanes import Stop, Unwanted, lane
 
 __all__ = ["Stop", "Unwanted", "cores", "lane", "open_pool"]
 
