@@ -101,7 +101,7 @@ class Telling:
 
     def notice(self, sentence: str) -> None:
         """Say something, above the progress where there is one."""
-        self._console.print(f"Note: {sentence}", markup=False, soft_wrap=True)
+        self._console.print(f"Note: {sentence}", markup=False, soft_wrap=not self._console.is_terminal)
 
     def _line(self, student: str, score: Score) -> None:
         """A line now and then: for a small class for each, and always for whoever has no score."""
