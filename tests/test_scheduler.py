@@ -290,6 +290,17 @@ def test_without_a_scheduler_nothing_begins_and_its_address_is_named(released, t
     assert as_kept(root) == {}
 
 
+@pytest.mark.parametrize("wrong", ["nonsense", "tcp://", "tcp://host", "tcp://host:x", "foo://host:1", "tcp://a b:1"])
+def test_what_is_no_address_is_refused_at_once(wrong):
+    with pytest.raises(MachineError, match="no address of a scheduler"):
+        Cluster(wrong, jobs.echoes, b"", seconds=1, exclusive=False)
+
+
+def test_tls_without_certificates_is_refused_at_once():
+    with pytest.raises(MachineError, match="names no certificates"):
+        Cluster("tls://127.0.0.1:9", jobs.echoes, b"", seconds=1, exclusive=False)
+
+
 def test_a_scheduler_that_goes_away_stops_the_class_and_keeps_what_is_finished(released, tmp_path, monkeypatch):
     monkeypatch.setattr("coursekit.pool.cluster._CONNECT_SECONDS", 5.0)
     root = courses.copy(released, tmp_path)

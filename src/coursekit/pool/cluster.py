@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import hashlib
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -28,6 +29,7 @@ MOST_LATE = 2
 EXCLUSIVE = "exclusive"
 """The resource of a worker that may time things; each has one at most."""
 
+_ADDRESS = "correct the address: tcp://HOST:PORT or tls://HOST:PORT"
 _CONNECT_SECONDS = 30.0
 _FAREWELL_SECONDS = 20.0
 _MOST_WAITING_BYTES = 500_000_000
@@ -187,18 +189,22 @@ class Cluster:
 def _connected(address: str) -> Client:
     try:
         import dask  # noqa: PLC0415 - most graders have none
-        from distributed import Client  # noqa: PLC0415
+        from distributed import Client, Security  # noqa: PLC0415
     except ModuleNotFoundError as error:
         fix = "pip install 'coursekit[scale]'"
         raise ToolError(f"the package '{error.name}' is not installed.", where=address, fix=fix) from error
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "10 GB"})  # a submission may be large
+    # What dask would refuse only after it has begun to connect, and then take a minute to let go of.
+    if not re.fullmatch(r"(tcp|tls)://(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):[0-9]{1,5}", address):
+        raise MachineError("this is no address of a scheduler.", where=address, fix=_ADDRESS)
+    if address.startswith("tls:") and Security().get_connection_args("client").get("ssl_context") is None:
+        fix = "set distributed.comm.tls.ca-file, client.cert and client.key there"
+        raise MachineError("dask's configuration names no certificates for tls.", where=address, fix=fix)
     try:
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, name="coursekit")
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        fix = (
-            "start one with `dask scheduler`, or correct the address; tls:// needs certificates in dask's configuration"
-        )
+        said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        fix = f"start one with `dask scheduler`, or {_ADDRESS}"
         raise MachineError(f"no dask scheduler answers: {said}.", where=address, fix=fix) from error
 
 
