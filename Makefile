@@ -59,7 +59,7 @@ bench-repeat: $(READY) sandbox  ## grade one submission 20 times beside three bu
 
 lock:  ## pin every dependency again, with hashes and without addresses
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
-	@$(VENV)/lock/bin/uv pip compile pyproject.toml --extra grade --extra kernel --extra tflm --extra vela --group dev --universal \
+	@$(VENV)/lock/bin/uv pip compile pyproject.toml --extra grade --extra kernel --extra tflm --extra vela --extra scale --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		--prerelease if-necessary-or-explicit --quiet --output-file requirements.lock
 

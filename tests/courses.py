@@ -156,7 +156,7 @@ def quiet(student: str, score: Score | None) -> None:
 
 def grade(root: Path, *students: str, name: str = "doubling", **options: Any) -> dict[str, Score]:
     """Grade what was handed in; the scores by student."""
-    scores = batch.grade_class(root, name, students=students, progress=quiet, **options)
+    scores = batch.grade_class(root, name, students=students, **{"progress": quiet, **options})
     return {score.student: score for score in scores}
 
 

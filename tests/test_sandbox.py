@@ -155,7 +155,7 @@ def test_a_zygote_whose_imports_start_threads_refuses_and_kernels_start_cold(tmp
     started = Kernel("bwrap", LIMITS, {}, zygote.path)
     try:
         assert printed(started.run_cell(IMPORTED, 20)) == "False\n"
-        assert zygote.cold.endswith(" threads run after its imports")
+        assert zygote.cold.endswith(" threads after its imports, and a fork has only one")
     finally:
         started.close()
         zygote.close()

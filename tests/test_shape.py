@@ -35,8 +35,10 @@ FLOORS = (
     ("edges", {"sandbox", "measure", "gradebook", "course", "examiner", "pool"}),
     ("results", {"shelf"}),
     ("one submission", {"grading", "examination"}),
-    ("plans", {"planning", "keeping"}),
+    ("plans", {"planning", "keeping", "parcel"}),
     ("warmth", {"warming"}),
+    ("far away", {"remote"}),
+    ("places", {"dispatch"}),
     ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating"}),
     ("proofs", {"proving"}),
     ("shows", {"demo"}),
@@ -63,6 +65,8 @@ OUTSIDE = {
     "jinja2": {"report", "gradebook"},
     "IPython": {"magics", "sandbox"},
     "pickle": set(),
+    "dask": {"pool"},
+    "distributed": {"pool"},
 }
 
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc", "core"}

@@ -6,23 +6,33 @@ the gradebook.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from coursekit import course, gradebook, grading, keeping, planning, pool, sandbox, shelf, warming
-from coursekit.examiner import Stopped
+from coursekit import course, dispatch, gradebook, grading, keeping, planning, sandbox, shelf
 from coursekit.records import SandboxName, Score, Submission
 
 Progress = Callable[[str, Score | None], None]
-"""Told of each student: when their submission begins (without a score) and when it is done (with one)."""
+"""Told of each student: when their submission begins (without a score) and when it is done (with one).
+
+One whose score is kept is done without having begun.
+"""
 
 Explain = Callable[[Sequence[keeping.Decision]], None]
 """Told what was done with each submission, and why."""
+
+Notice = Callable[[str], None]
+"""Told, once, what whoever grades should know and no score depends on."""
+
+_TURN_SECONDS = 0.5
+
+
+def unheard(*_: object) -> None:
+    """Nobody is listening."""
 
 
 def grade_class(
@@ -33,31 +43,40 @@ def grade_class(
     jobs: int = 0,
     box: SandboxName = "bwrap",
     force: bool = False,
-    explain: Explain = lambda _: None,
+    scheduler: str = "",
     progress: Progress,
+    explain: Explain = unheard,
+    notice: Notice = unheard,
 ) -> list[Score]:
     """Grade what was handed in for an assignment and has not been graded as it is; the scores by student.
 
-    With `force` everything runs. `explain` is told at the end what was done with each submission, and why. Raises
-    SandboxError before anything runs if there is no sandbox, CourseError if nothing was released or handed in, or
-    another grader is at work.
+    With `force` everything runs; with `scheduler` what runs does so on its workers. `explain` is told at the end what
+    was done with each submission, and why. Raises SandboxError before anything runs if there is no sandbox, CourseError
+    if nothing was released or handed in, or another grader is at work.
     """
     with shelf.locked(root), _desk(root, name, box, anew=force) as (settings, desk):
         submissions = course.submissions(settings.submitted, name, students)
         desk.sweep(submissions)
         decisions = {each.student: desk.decide(each, force=force) for each in submissions}
-        scores = [_as_kept(desk, each, decisions[each.student], progress) for each in submissions]
-        left = [each for each in submissions if decisions[each.student].action in ("check", "run")]
-        if left:
-            sandbox.require(box)
 
-            def keep(graded: grading.Graded) -> Score:
-                decisions[graded.score.student] = _as_done(decisions[graded.score.student], graded)
-                return desk.keep(graded)
+        def keep(graded: grading.Graded) -> Score:
+            decisions[graded.score.student] = _as_done(decisions[graded.score.student], graded)
+            return desk.keep(graded)
 
-            scores += run_all(desk.plan, left, jobs, keep, progress)
+        try:
+            kept = [_as_kept(desk, each, decisions[each.student], progress) for each in submissions]
+            scores = [score for score in kept if score is not None]
+            left = [each for each in submissions if decisions[each.student].action in ("check", "run")]
+            if left and not scheduler:
+                sandbox.require(box)
+            if left:
+                scores += run_all(
+                    desk.plan, left, jobs, keep, progress, scheduler=scheduler, turn=desk.turn, notice=notice
+                )
+        finally:
+            desk.flush()
     explain([decisions[student] for student in sorted(decisions)])
-    return sorted((score for score in scores if score is not None), key=lambda score: score.student)
+    return sorted(map(desk.settled, scores), key=lambda score: score.student)
 
 
 def foresee(
@@ -85,7 +104,6 @@ def _as_kept(
     """The score of a submission for which nothing has to run; None if something has to."""
     if decision.action in ("check", "run"):
         return None
-    progress(submission.student, None)
     score = desk.score(submission.student) if decision.action == "keep" else desk.again(submission)
     if score is not None:
         progress(submission.student, score)
@@ -106,32 +124,38 @@ def run_all(
     jobs: int,
     keep: Callable[[grading.Graded], Score],
     progress: Progress,
+    *,
+    scheduler: str = "",
+    turn: Callable[[], None] = unheard,
+    notice: Notice = unheard,
 ) -> list[Score]:
-    """Grade submissions side by side; `keep` is called in this thread, once per result, as they come."""
-    stop = threading.Event()
+    """Grade submissions side by side, here or by the workers of a scheduler.
+
+    `keep` is called in this thread, once per submission, as results come; `turn` every second or so.
+    """
     scores: list[Score] = []
-    with warming.warmed(plan) as warm, pool.open_pool(jobs) as executor:
-        futures = [executor.submit(_one, warm, submission, stop, progress) for submission in submissions]
+    said: set[str] = set()
+    with dispatch.place(plan, jobs, scheduler, lambda student: progress(student, None)) as place:
+        waiting = {place.submit(submission) for submission in submissions}
         try:
-            for future in as_completed(futures):
-                score = keep(future.result())
-                scores.append(score)
-                progress(score.student, score)
+            while waiting:
+                done, waiting = wait(waiting, _TURN_SECONDS, FIRST_COMPLETED)
+                for future in done:
+                    score = keep(future.result())
+                    scores.append(score)
+                    progress(score.student, score)
+                turn()
+                _tell(place.notices(), said, notice)
         except BaseException:
-            stop.set()  # Ctrl-C, a full disk, a lost database: what runs is ended, what is kept stays
-            executor.shutdown(wait=True, cancel_futures=True)
+            place.stop()  # Ctrl-C, a full disk, a lost database: what runs is ended, what is kept stays
             raise
+        _tell(place.notices(), said, notice)
     return sorted(scores, key=lambda score: score.student)
 
 
-def _one(plan: grading.Plan, submission: Submission, stop: threading.Event, progress: Progress) -> grading.Graded:
-    """One submission, graded or with a score that is not there."""
-    if stop.is_set():
-        raise Stopped
-    progress(submission.student, None)
-    try:
-        return grading.grade(plan, submission, stop)
-    except Stopped:
-        raise
-    except Exception as error:  # noqa: BLE001 - a fault of ours costs this submission its score, not the class theirs
-        return grading.unscored(plan, submission, error)
+def _tell(notices: Sequence[str], said: set[str], notice: Notice) -> None:
+    """Say each of these once."""
+    for sentence in notices:
+        if sentence not in said:
+            said.add(sentence)
+            notice(sentence)

@@ -31,7 +31,14 @@ class Shown(Record, frozen=True, kw_only=True):
     gradebook: str
 
 
-def demo(root: Path, *, jobs: int = 0, box: SandboxName = "bwrap", progress: batch.Progress) -> Shown:
+def demo(
+    root: Path,
+    *,
+    jobs: int = 0,
+    box: SandboxName = "bwrap",
+    progress: batch.Progress,
+    notice: batch.Notice = batch.unheard,
+) -> Shown:
     """Release the assignment, hand in six submissions, grade and report them, in `demo/` below the course."""
     cases = course.cases(root, ASSIGNMENT, "demo")
     if not cases:
@@ -40,7 +47,7 @@ def demo(root: Path, *, jobs: int = 0, box: SandboxName = "bwrap", progress: bat
     release.release(folder, ASSIGNMENT)
     _, settings = planning.facts(folder)
     _hand_in(folder, settings.submitted, cases)
-    scores = batch.grade_class(folder, ASSIGNMENT, jobs=jobs, box=box, progress=progress)
+    scores = batch.grade_class(folder, ASSIGNMENT, jobs=jobs, box=box, progress=progress, notice=notice)
     reported = reporting.report(folder, ASSIGNMENT)
     return Shown(
         folder=str(folder),

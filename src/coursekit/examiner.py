@@ -20,8 +20,8 @@ from typing import IO, Any
 import msgspec
 
 from coursekit import warm
-from coursekit.errors import GraderError
-from coursekit.records import Examination, Task
+from coursekit.errors import GraderError, MachineError
+from coursekit.records import Assignment, Examination, Task
 from coursekit.warm import Zygote
 
 _SPARE_SECONDS = 600.0
@@ -72,7 +72,7 @@ def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
         file.write(msgspec.json.encode(task))
     (out / "pytest.ini").write_text("[pytest]\n")
     try:
-        code = _run(_words(task, task_file, out), out, _deadline(task), stop, zygote)
+        code = _run(_words(task, task_file, out), out, deadline(task.assignment), stop, zygote)
     finally:
         task_file.unlink()
     return _read(out, code)
@@ -100,9 +100,9 @@ def _words(task: Task, task_file: Path, out: Path) -> list[str]:
     return [*words, "--", *(task.checks or (str(out / "pytest.ini"),))]
 
 
-def _deadline(task: Task) -> float:
-    """Seconds after which the process itself must be broken: it enforces all smaller limits."""
-    return 4 * task.assignment.limits.seconds + _SPARE_SECONDS
+def deadline(assignment: Assignment) -> float:
+    """Seconds after which an examination itself must be broken: it enforces all smaller limits."""
+    return 4 * assignment.limits.seconds + _SPARE_SECONDS
 
 
 def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int:
@@ -161,6 +161,10 @@ def _read(out: Path, code: int) -> Examination:
     except (OSError, msgspec.DecodeError) as error:
         log = (out / "pytest.log").read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()
         said = log[-1] if log else "nothing was printed"
+        if code < 0:
+            raise MachineError(
+                f"the trusted pytest process was ended by signal {-code}: {said}", where=str(out / "pytest.log")
+            ) from error
         raise GraderError(
             f"the trusted pytest process ended with status {code} and no result: {said}", where=str(out / "pytest.log")
         ) from error

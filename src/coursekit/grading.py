@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, shelf, specs
-from coursekit.errors import CoursekitError, MissingWork, StudentError
+from coursekit.errors import CoursekitError, MachineError, MissingWork, StudentError
 from coursekit.ingredients import Ingredients, run_key, sha256
 from coursekit.plainfile import read_below
 from coursekit.records import (
@@ -83,6 +83,8 @@ class Graded(msgspec.Struct, frozen=True, kw_only=True):
     """Notebook -> its run, packed, as it may be kept."""
     ran: bool = False
     """Whether a notebook was run, and not taken up from a kept run."""
+    machine: bool = False
+    """Whether something broke because of the machine, so that another may do better."""
 
 
 def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
@@ -95,11 +97,11 @@ def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
 
 def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
     """The score that is not there because our own code failed on this submission, with the traceback as its log."""
-    what = (
-        f"{type(error).__name__} while grading; scores/{submission.student}/{submission.assignment}/grader.log has it"
-    )
+    log = f"scores/{submission.student}/{submission.assignment}/grader.log"
+    what = error.what if isinstance(error, CoursekitError) else f"{type(error).__name__} while grading; {log} has it"
     score = scoring.score(assignment=plan.assignment, student=submission.student, checks=(), broken=what)
-    return Graded(score=score, log="".join(traceback.format_exception(error)))
+    machine = isinstance(error, MachineError | OSError)
+    return Graded(score=score, log="".join(traceback.format_exception(error)), machine=machine)
 
 
 def ingredients(plan: Plan, submission: Submission) -> Ingredients:
@@ -114,6 +116,16 @@ def ingredients(plan: Plan, submission: Submission) -> Ingredients:
         time={"the time of submission": moment, "the extension": until.isoformat() if until else "none"},
     )
     return plan.ingredients | own
+
+
+def kept_runs(plan: Plan, submission: Submission, depends: Ingredients) -> dict[str, bytes]:
+    """Notebook -> its kept run, packed, of those that may stand for a new one."""
+    if not plan.kept or plan.anew:
+        return {}
+    files = {stem: shelf.run_file(Path(plan.kept) / submission.student, stem) for stem in plan.notebooks}
+    runs = {stem: shelf.read_run(file) for stem, file in files.items()}
+    may = {stem: run for stem, run in runs.items() if run is not None and run.whole}
+    return {stem: shelf.pack(run) for stem, run in may.items() if run.key == run_key(depends, stem)}
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +172,7 @@ def _examine(
         examination = examiner.examine(task, stop, plan.zygotes.examinations)
     except CoursekitError as error:
         run = Run(state="not run", reason="", sandbox=plan.sandbox)
-        examination = Examination(run=run, checks=(), broken=error.what)
+        examination = Examination(run=run, checks=(), broken=error.what, machine=isinstance(error, MachineError))
     executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
     log, kept = out / "pytest.log", out / shelf.FRESH_RUN
@@ -233,6 +245,7 @@ def _put_together(plan: Plan, submission: Submission, depends: Ingredients, part
         notes=notes,
         runs={part.stem: part.kept for part in parts if part.kept},
         ran=any(part.examination.ran for part in parts),
+        machine=any(part.examination.machine for part in parts),
     )
     return timed(plan, submission, graded)
 

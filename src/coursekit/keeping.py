@@ -47,11 +47,18 @@ class Moved(Record, frozen=True, kw_only=True):
 
 
 class Desk:
-    """One class at one time: what is kept of it, and what becomes of it."""
+    """One class at one time: what is kept of it, and what becomes of it.
+
+    The gradebook takes results in batches. One is kept, with `kept.json` as its seal, once its batch was committed:
+    until then the next grading takes it for unfinished. `turn` is to be called every second or so, `flush` at the end.
+    """
 
     def __init__(self, root: Path, settings: gradebook.Settings, plan: Plan, book: gradebook.Gradebook) -> None:
         self._root, self._settings, self._book = root, settings, book
         self.plan = msgspec.structs.replace(plan, kept=str(root / shelf.FOLDER / plan.assignment.name))
+        self._batches = gradebook.Batches(book, self._seal, self._refuse)
+        self._unsealed: dict[str, Graded] = {}
+        self._refused: dict[str, Score] = {}
         self._recorded: Mapping[str, str] = book.recorded(plan.assignment.name)
 
     def _place(self, student: str) -> Path:
@@ -146,8 +153,8 @@ class Desk:
         return self._finish(graded)
 
     def _finish(self, graded: Graded) -> Score:
-        """Write the score before, the score, what nbgrader keeps, and last what says that all of this was done."""
-        student, place = graded.score.student, self._place(graded.score.student)
+        """Write the score before, the score and what nbgrader keeps; what says that this was done follows."""
+        student = graded.score.student
         self._keep_before(graded)
         course.write_score(self._root, graded.score)
         log = course.score_file(self._root, student, graded.score.assignment).with_name("grader.log")
@@ -155,26 +162,57 @@ class Desk:
             course.write(log, graded.log.encode())
         else:
             log.unlink(missing_ok=True)
+        self._unsealed[student] = graded
+        score = graded.score
         try:
             score = self._record(graded)
         except CourseError as error:
-            reason = f"It cannot be kept: {error.what.rstrip('.')}. The instructor has to mend this: {error.fix}"
-            unscored = {"status": "unscored", "earned": "unscored", "grade": None}
-            score = msgspec.structs.replace(graded.score, reason=reason, **unscored)
-            course.write_score(self._root, score)
+            self._refuse(score, error)
         except OSError as error:
             raise course.unwritable(error, self._settings.autograded) from error
-        file = course.score_file(self._root, student, score.assignment)
-        kept = Kept(
-            ingredients=graded.ingredients,
-            score_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            gradebook=self._book.recorded(score.assignment, student).get(student, ""),
-            stems=tuple(sorted(graded.executed)),
-            notes=graded.notes,
-            graded_at=datetime.now(UTC),
-        )
-        shelf.save(place, kept)
-        return score
+        else:
+            if self._settings.plain:
+                self._seal([score])
+            else:
+                self._batches.add(gradebook.Entry(score, self.plan.cells, graded.executed, graded.submitted_at))
+        return self.settled(score)
+
+    def turn(self) -> None:
+        """Write what waits for the gradebook, if it is much or has waited long."""
+        self._batches.turn()
+
+    def flush(self) -> None:
+        """Write all that waits for the gradebook."""
+        self._batches.flush()
+
+    def settled(self, score: Score) -> Score:
+        """The score, or the one that is not there because nbgrader had no place for it in the end."""
+        return self._refused.get(score.student, score)
+
+    def _refuse(self, score: Score, error: CourseError) -> None:
+        """Write and keep the score that is not there because nbgrader has no place for it."""
+        reason = f"It cannot be kept: {error.what.rstrip('.')}. The instructor has to mend this: {error.fix}"
+        unscored = {"status": "unscored", "earned": "unscored", "grade": None}
+        self._refused[score.student] = msgspec.structs.replace(score, reason=reason, **unscored)
+        course.write_score(self._root, self._refused[score.student])
+        self._seal([score])
+
+    def _seal(self, scores: Sequence[Score]) -> None:
+        """Write what says that all of these results was written, now that it was."""
+        name = self.plan.assignment.name
+        held = self._book.recorded(name, [score.student for score in scores])
+        for student in dict.fromkeys(score.student for score in scores):
+            graded = self._unsealed.pop(student)
+            file = course.score_file(self._root, student, name)
+            kept = Kept(
+                ingredients=graded.ingredients,
+                score_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+                gradebook=held.get(student, ""),
+                stems=tuple(sorted(graded.executed)),
+                notes=graded.notes,
+                graded_at=datetime.now(UTC),
+            )
+            shelf.save(self._place(student), kept)
 
     def _keep_before(self, graded: Graded) -> None:
         """Keep what the new score takes the place of, if that was whole and is not the same."""
@@ -186,15 +224,15 @@ class Desk:
             shelf.save(self._place(student), Before(ingredients=kept.ingredients, score=old))
 
     def _record(self, graded: Graded) -> Score:
-        """Write the executed notebooks and the gradebook; the score, after nbgrader's own penalty if it takes one."""
+        """Write the executed notebooks; the score, after nbgrader's own penalty if it takes one."""
         score, settings = graded.score, self._settings
         folder = settings.submitted / score.student / score.assignment
         if graded.executed:
             gradebook.write_autograded(
                 settings, score.student, score.assignment, graded.executed, folder, self.plan.cells
             )
-        self._book.record(score, self.plan.cells, graded.executed, graded.submitted_at)
-        if settings.plain:
+        if settings.plain:  # the gradebook at once: nbgrader's policy looks at what is recorded
+            self._book.record(score, self.plan.cells, graded.executed, graded.submitted_at)
             score = self._with_nbgraders_penalty(graded)
             course.write_score(self._root, score)
         return score

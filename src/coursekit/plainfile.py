@@ -103,6 +103,32 @@ def plain_files(folder: Path, max_bytes: int, max_files: int = 1000) -> dict[str
     return found
 
 
+def strange_entries(folder: Path, most: int = 1000) -> dict[str, int | str]:
+    """What else lies there, as far as `plain_files` looks: relative path -> link, folder, twice, pipe or a size.
+
+    twice is a file with another name, pipe anything that is no file, a size that of a file; `plain_files` may have it.
+    """
+    found: dict[str, int | str] = {}
+    waiting = [folder]
+    while waiting:
+        below: list[Path] = []
+        for path, info in _entries(waiting.pop()):
+            kind: int | str = "pipe"
+            if stat.S_ISDIR(info.st_mode):
+                kind = "folder"
+                if len(path.relative_to(folder).parts) < _MOST_FOLDERS:
+                    below.append(path)
+            elif stat.S_ISLNK(info.st_mode):
+                kind = "link"
+            elif stat.S_ISREG(info.st_mode):
+                kind = info.st_size if info.st_nlink == 1 else "twice"
+            if len(found) >= most:
+                return found
+            found[str(path.relative_to(folder))] = kind
+        waiting += reversed(below)
+    return found
+
+
 def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
     """What lies in a folder, by name, without what is hidden or has gone."""
     found = []

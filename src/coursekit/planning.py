@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
+import site
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,14 @@ def _data(release: Path) -> dict[str, str]:
     }
 
 
+def is_timed(plan: Plan) -> bool:
+    """Whether a wall-clock may count: a target names a board that is there, or one whose models are timed here."""
+    folders = tuple(map(Path, plan.profiles))
+    names = {target.profile for target in plan.assignment.targets if target.profile}
+    boards = [profiles.load(name, folders) for name in sorted(names)]
+    return any(board.device or "host" in board.engines.values() for board in boards)
+
+
 # --- what a score depends on ------------------------------------------------------------------------------------------
 
 
@@ -100,6 +109,12 @@ def with_ingredients(root: Path, made: Plan) -> Plan:
     run = {**_of_machine(made), **_of_release(made)}
     found = Ingredients(run=run, checks=_of_checks(made), time=_of_time(root, made))
     return msgspec.structs.replace(made, ingredients=found)
+
+
+def here(made: Plan) -> Plan:
+    """A plan that another machine made, as this one follows it: it is this machine's programs that run."""
+    made = msgspec.structs.replace(made, environment_sha256=environment_sha256())
+    return msgspec.structs.replace(made, ingredients=made.ingredients | Ingredients(run=_of_machine(made)))
 
 
 def _of_machine(made: Plan) -> dict[str, str]:
@@ -206,6 +221,10 @@ def tools() -> dict[str, str]:
 
 
 def environment_sha256() -> str:
-    """One hash over the names and versions of everything installed beside coursekit."""
-    lines = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()})
+    """One hash over the names and versions of everything installed beside coursekit.
+
+    It looks where packages are installed, not at `sys.path`, to which some add copies of others when they are imported.
+    """
+    places = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    lines = sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions(path=places)})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -32,6 +32,7 @@ def prove(
     box: SandboxName = "bwrap",
     own_seed: bool = False,
     progress: batch.Progress,
+    notice: batch.Notice = batch.unheard,
 ) -> list[Proof]:
     """One proof for the reference and each known wrong answer, the reference first."""
     sandbox.require(box)
@@ -41,7 +42,7 @@ def prove(
         _, settings = planning.facts(copy)
         plan = planning.plan(copy, settings, name, box)
         submissions = hand_in(copy, name, settings.submitted, cases)
-        scores = batch.run_all(plan, submissions, jobs, _score_only, progress)
+        scores = batch.run_all(plan, submissions, jobs, _score_only, progress, notice=notice)
     by_case = {score.student: score for score in scores}
     return [judge(name, case, each, by_case[case]) for case, each in cases.items()]
 

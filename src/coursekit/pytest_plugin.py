@@ -95,6 +95,7 @@ class Examiner:
         self.targets = asking.Targets(self.attempt, self._bench, data)
         self.checks: dict[str, Check] = {}
         self.broken = ""
+        self.machine = False
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -120,12 +121,12 @@ class Examiner:
 
     def pytest_sessionstart(self) -> None:
         """Run the submission, before any check is even read."""
-        from coursekit.errors import CoursekitError  # noqa: PLC0415
+        from coursekit.errors import CoursekitError, MachineError  # noqa: PLC0415
 
         try:
             self.attempt.begin()
         except CoursekitError as error:
-            self.broken = str(error)
+            self.broken, self.machine = str(error), isinstance(error, MachineError)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The targets are checks too: `assignment.yaml::size`."""
@@ -182,7 +183,11 @@ class Examiner:
         if kept is not None:
             (out / shelf.FRESH_RUN).write_bytes(shelf.pack(kept))
         examination = Examination(
-            run=self.attempt.run, checks=tuple(self.checks.values()), broken=self.broken, ran=self.attempt.ran
+            run=self.attempt.run,
+            checks=tuple(self.checks.values()),
+            broken=self.broken,
+            ran=self.attempt.ran,
+            machine=self.machine,
         )
         (out / "examination.json").write_bytes(msgspec.json.format(msgspec.json.encode(examination)))
 
@@ -231,6 +236,7 @@ class Examiner:
             return self._check(item, name, "blocked", str(error))
         if isinstance(error, AssertionError | StudentError) and call.when == "call":
             return self._check(item, name, "failed", self._hint(item, call.excinfo))
+        self.machine = self.machine or isinstance(error, MachineError)
         what = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
         if self._is_hidden(item) and not isinstance(error, CoursekitError):  # the log has the rest
             at = call.excinfo.traceback[-1]

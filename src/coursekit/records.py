@@ -406,6 +406,8 @@ class Examination(Record, frozen=True, kw_only=True):
     """Why the machine or the grader could not do its work; empty when it could."""
     ran: bool = False
     """Whether the notebook was run for it, and not taken up from a kept run."""
+    machine: bool = False
+    """Whether something broke because of the machine, so that another may do better."""
 
 
 # --- What commands answer -------------------------------------------------------------------------------------------

@@ -9,25 +9,49 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from coursekit import examiner, measure, notebook, sandbox
 from coursekit.grading import Plan
 from coursekit.records import Zygotes
+from coursekit.warm import Zygote
 
 _LAZY = {"tensorflow": ("keras",), "sklearn": ("sklearn.utils",)}
 """What these import only when it is asked for, and nearly every notebook does."""
 
 
+class Warm(NamedTuple):
+    """A plan with warm interpreters, and the interpreters."""
+
+    plan: Plan
+    zygotes: Mapping[str, Zygote] = {}
+    """What their forks become -> each; none where nothing is warm."""
+
+    def notices(self) -> tuple[str, ...]:
+        """What does not start warm and why, as sentences for whoever grades; more may be known later."""
+        cold = (
+            f"{forks} start cold, which is slower and changes no score: {zygote.cold}."
+            for forks, zygote in self.zygotes.items()
+            if zygote.cold
+        )
+        missing = {
+            f"'{name}' could not be imported ahead of time ({why}), so each submission that needs it does that itself."
+            for zygote in self.zygotes.values()
+            for name, _, why in (entry.partition(": ") for entry in zygote.missing)
+        }
+        return (*cold, *sorted(missing))
+
+
 @contextmanager
-def warmed(plan: Plan) -> Iterator[Plan]:
+def warmed(plan: Plan) -> Iterator[Warm]:
     """The plan with warm interpreters, for as long as the context lasts; in a sandbox without walls, as it is."""
     if plan.sandbox == "none":
-        yield plan
+        yield Warm(plan)
         return
     preload = plan.assignment.preload
     if preload is None:
@@ -37,7 +61,10 @@ def warmed(plan: Plan) -> Iterator[Plan]:
         programs = ends.enter_context(closing(sandbox.programs(measure.IMPORTS)))
         checks = ends.enter_context(closing(examiner.warmed(list(imports(_sources(plan.checks))))))
         paths = Zygotes(kernels=kernels.path, programs=programs.path, examinations=checks.path)
-        yield msgspec.structs.replace(plan, zygotes=paths)
+        yield Warm(
+            msgspec.structs.replace(plan, zygotes=paths),
+            {"Notebooks": kernels, "Programs that open models": programs, "Examinations": checks},
+        )
 
 
 def imports(sources: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursekit.cli import printing
+from coursekit.cli import printing, progress
 
 if TYPE_CHECKING:
     from coursekit.records import SandboxName
@@ -70,7 +70,7 @@ def prove(
     proofs = []
     for name in wanted:
         total = 1 + len(courses.cases(root, courses.assignment(root, name).name))
-        with printing.progress(total, f"Proving {name}") as tell:
+        with progress.progress(total, f"Proving {name}") as tell:
             proofs += proving.prove(
                 root,
                 name,
@@ -78,6 +78,7 @@ def prove(
                 box=sandbox,
                 own_seed=own_seed,
                 progress=tell,
+                notice=tell.notice,
             )
     if as_json:
         printing.document("proofs", proofs=proofs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursekit.cli import printing
+from coursekit.cli import printing, progress
 
 if TYPE_CHECKING:
     from coursekit.keeping import Decision
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 @printing.course_option
 @printing.sandbox_option
 @printing.jobs_option
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Grade on the workers of a dask scheduler, tcp://HOST:PORT or tls://HOST:PORT; they set how many at once.",
+)
 @printing.json_option
 def grade(
     name: str,
@@ -30,6 +36,7 @@ def grade(
     course: Path,
     sandbox: SandboxName,
     jobs: int | None,
+    scheduler: str,
     as_json: bool,
     **asked: bool,
 ) -> None:
@@ -40,6 +47,8 @@ def grade(
     to scores/STUDENT/NAME/score.json and into the gradebook; marks that people gave stay. A failing student is no
     failure of this command.
     """
+    if scheduler and jobs:
+        raise click.UsageError("--jobs is for this machine; on a scheduler's workers, start them with --nthreads N.")
     from coursekit import batch, planning  # noqa: PLC0415 - help must come at once
     from coursekit import course as courses  # noqa: PLC0415
     from coursekit.cli.tables import decision_table  # noqa: PLC0415
@@ -55,16 +64,18 @@ def grade(
         return
     total = len(courses.submissions(planning.facts(root)[1].submitted, name, students))
     done: list[Decision] = []
-    with printing.progress(total, f"Grading {name}") as tell:
+    with progress.progress(total, f"Grading {name}") as tell:
         scores = batch.grade_class(
             root,
             name,
             students=students,
             jobs=jobs or 0,
             box=sandbox,
+            scheduler=scheduler,
             force=force,
             explain=done.extend,
             progress=tell,
+            notice=tell.notice,
         )
     if as_json:
         printing.document("class", assignment=name, scores=scores, **({"decisions": done} if asked["explain"] else {}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursekit.cli import printing
+from coursekit.cli import printing, progress
 
 if TYPE_CHECKING:
     from coursekit.records import SandboxName
@@ -220,8 +220,8 @@ def demo(course: Path, sandbox: SandboxName, jobs: int | None, as_json: bool) ->
 
     root = courses.find(course)
     total = len(courses.cases(root, demos.ASSIGNMENT, "demo"))
-    with printing.progress(total, "Grading the demonstration") as tell:
-        shown = demos.demo(root, jobs=jobs or 0, box=sandbox, progress=tell)
+    with progress.progress(total, "Grading the demonstration") as tell:
+        shown = demos.demo(root, jobs=jobs or 0, box=sandbox, progress=tell, notice=tell.notice)
     if as_json:
         printing.document("demo", demo=shown)
         return

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from coursekit.records import Score
 
 
 class SectionedGroup(click.Group):
@@ -104,46 +100,8 @@ def waiting(doing: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def progress(total: int | None, doing: str) -> Iterator[Callable[[str, Score | None], None]]:
-    """A bar on a terminal, a line per finished submission elsewhere; both on stderr."""
-    from rich.console import Console  # noqa: PLC0415 - help must come at once
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[now]}", markup=False),
-    )
-    running: list[str] = []
-    done: Counter[str] = Counter()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(doing, total=total, now="")
-
-        def tell(student: str, score: Score | None) -> None:
-            if score is None:
-                running.append(student)
-            else:
-                running.remove(student)
-                done[score.status] += 1
-                if not console.is_terminal:
-                    click.echo(f"{doing}: {safe(student)} {_said(score)}", err=True)
-            bar.update(task, completed=sum(done.values()), now=" ".join(map(safe, running))[:40])
-
-        yield tell
-
-
 def safe(text: str) -> str:
     """A student's name as a terminal may show it."""
     from coursekit.report.phrases import clean  # noqa: PLC0415 - help must come at once
 
     return clean(text, 40)
-
-
-def _said(score: Score) -> str:
-    if score.earned == "unscored":
-        return "has no score"
-    return f"{score.earned:g} of {score.possible:g}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coursekit.gradebook.autograded import write_autograded
+    from coursekit.gradebook.batches import Batches, Entry
     from coursekit.gradebook.book import Gradebook, Student, Total
     from coursekit.gradebook.configuration import CONFIG_FILE, Settings, settings
     from coursekit.gradebook.feedback import write_feedback
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIG_FILE",
+    "Batches",
+    "Entry",
     "Gradebook",
     "Settings",
     "Student",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Batches": "batches",
+    "Entry": "batches",
     "CONFIG_FILE": "configuration",
     "Gradebook": "book",
     "Settings": "configuration",

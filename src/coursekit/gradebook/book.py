@@ -83,6 +83,21 @@ class Gradebook:
         with self._working(score.assignment):
             recording.record(self._book, score, cells, executed, submitted_at, penalties=penalties)
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """One transaction for all that is recorded in this block; nothing of it is kept if it raises.
+
+        nbgrader commits at every step; here its session takes part in a transaction that only the end commits.
+        """
+        with self._working(""), self._book.engine.connect() as connection, connection.begin():
+            self._book.db.remove()
+            self._book.db.configure(bind=connection, join_transaction_mode="rollback_only")
+            try:
+                yield
+            finally:
+                self._book.db.remove()
+                self._book.db.configure(bind=self._book.engine, join_transaction_mode="conditional_savepoint")
+
     def penalize(self, student: str, name: str, penalty: float) -> None:
         """Write the points that lateness costs, spread over the notebooks in proportion to their scores."""
         with self._working(name):
@@ -120,14 +135,14 @@ class Gradebook:
                 for submission in submissions
             }
 
-    def recorded(self, name: str, student: str = "") -> dict[str, str]:
+    def recorded(self, name: str, students: Sequence[str] = ()) -> dict[str, str]:
         """Give student -> a hash of the points that the grader gave them, cell by cell, as the database holds them.
 
-        One query for the class, or for one student. What people gave is not in it.
+        One query for the class, or for some students. What people gave is not in it.
         """
         with self._working(name):
             points: dict[str, list[tuple[str, str, float | None]]] = {}
-            for whose, *cell in recording.automatic(self._book, name, student):
+            for whose, *cell in recording.automatic(self._book, name, students):
                 points.setdefault(whose, []).append(tuple(cell))
             self._book.db.rollback()  # a server must not wait for this transaction while a class is graded
             return {whose: sha256(sorted(cells, key=lambda cell: cell[:2])) for whose, cells in points.items()}

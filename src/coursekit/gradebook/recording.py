@@ -49,8 +49,8 @@ def record(
     book.db.commit()
 
 
-def automatic(book: nb.Gradebook, name: str, student: str = "") -> list[Any]:
-    """Give (student, notebook, cell, automatic points) for each graded cell of an assignment, or of one student."""
+def automatic(book: nb.Gradebook, name: str, students: Sequence[str] = ()) -> list[Any]:
+    """Give (student, notebook, cell, automatic points) for each graded cell of an assignment, or of some students."""
     found = (
         book.db.query(nb.SubmittedAssignment.student_id, nb.Notebook.name, nb.BaseCell.name, nb.Grade.auto_score)
         .select_from(nb.Grade)
@@ -61,7 +61,7 @@ def automatic(book: nb.Gradebook, name: str, student: str = "") -> list[Any]:
         .join(nb.Assignment, nb.SubmittedAssignment.assignment_id == nb.Assignment.id)
         .filter(nb.Assignment.name == name)
     )
-    return list(found.filter(nb.SubmittedAssignment.student_id == student) if student else found)
+    return list(found.filter(nb.SubmittedAssignment.student_id.in_(students)) if students else found)
 
 
 def spread(penalty: float, scores: Mapping[str, float]) -> dict[str, float]:

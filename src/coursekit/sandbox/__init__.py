@@ -23,7 +23,17 @@ _MODULE_SECONDS = 60.0
 _PAGE = 4096
 """What a file in memory may take beyond its size."""
 _STEP = "coursekit.sandbox.stepping:step"
-_KERNEL = ("ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "coursekit.sandbox.answer")
+_KERNEL = (
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "ipykernel.ipkernel",
+    "ipykernel.debugger",
+    "debugpy.server.api",
+    "tornado.platform.asyncio",
+    "IPython.core.completerlib",
+    "IPython.extensions.storemagic",
+    "coursekit.sandbox.answer",
+)
 """What a kernel imports before its first cell."""
 
 

@@ -60,7 +60,8 @@ def prepare(modules: Sequence[str]) -> dict[str, Any]:
             missing.append(f"{name}: {type(error).__name__}")
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, every page
-    refused = "" if threads() == 1 else f"{threads()} threads run after its imports"
+    held = threads()
+    refused = f"the warm interpreter has {held} threads after its imports, and a fork has only one" if held != 1 else ""
     return {"missing": missing, "refused": refused}
 
 
