@@ -42,8 +42,8 @@ def main() -> int:
         release.release(course, asked.assignment)
         _, settings = planning.facts(course)
         (submission,) = proving.hand_in(course, asked.assignment, settings.submitted, {"again": Case(why="repeat")})
-        with warming.warmed(planning.plan(course, settings, asked.assignment, "bwrap")) as plan:
-            scores = [graded(plan, submission, number, asked.times) for number in range(1, asked.times + 1)]
+        with warming.warmed(planning.plan(course, settings, asked.assignment, "bwrap")) as warm:
+            scores = [graded(warm.plan, submission, number, asked.times) for number in range(1, asked.times + 1)]
     return told(scores, boards, asked.busy)
 
 

@@ -58,13 +58,14 @@ def warmed(plan: Plan) -> Iterator[Warm]:
         preload = tuple(imports(cell["source"] for nb in plan.notebooks.values() for cell in notebook.code_cells(nb)))
     with ExitStack() as ends:
         kernels = ends.enter_context(closing(sandbox.kernels(preload)))
-        programs = ends.enter_context(closing(sandbox.programs(measure.IMPORTS)))
         checks = ends.enter_context(closing(examiner.warmed(list(imports(_sources(plan.checks))))))
-        paths = Zygotes(kernels=kernels.path, programs=programs.path, examinations=checks.path)
-        yield Warm(
-            msgspec.structs.replace(plan, zygotes=paths),
-            {"Notebooks": kernels, "Programs that open models": programs, "Examinations": checks},
-        )
+        zygotes = {"Notebooks": kernels, "Examinations": checks}
+        paths = Zygotes(kernels=kernels.path, examinations=checks.path)
+        if plan.assignment.artifact:  # else no model is opened
+            programs = ends.enter_context(closing(sandbox.programs(measure.IMPORTS)))
+            zygotes["Programs that open models"] = programs
+            paths = msgspec.structs.replace(paths, programs=programs.path)
+        yield Warm(msgspec.structs.replace(plan, zygotes=paths), zygotes)
 
 
 def imports(sources: Iterable[str]) -> list[str]:
