@@ -91,7 +91,8 @@ class Desk:
             return self._anew(student, kept, now), ("its score is not the one that was kept",)
         differing = changes(kept.ingredients, now) if kept.ingredients.run else ()
         if score.status == "unscored":
-            return self._anew(student, kept, now), ("it has no score: something of ours broke", *differing)
+            again: Action = "check" if kept.stems and self._has_runs(student, kept.stems, now) else "run"
+            return again, ("it has no score: something of ours broke", *differing)
         if (kept.ingredients.run, kept.ingredients.checks) != (now.run, now.checks):
             return self._anew(student, kept, now), differing
         missing = self._missing(student, kept)
