@@ -181,6 +181,36 @@ def test_workers_need_not_see_the_course(address, steady, released, here, tmp_pa
     assert comparable(as_kept(root), root) == {student: expected[student] for student in students}
 
 
+def test_what_was_graded_is_kept_and_its_runs_travel_both_ways(address, steady, released, tmp_path):
+    """Each run says something that no other run does, so one that was taken up shows in the executed notebook."""
+    root = class_of_six(released, tmp_path)
+    courses.submit(root, "gus", {"answer": "import os\nprint(os.urandom(8).hex())\ndef double(x):\n    return 2 * x"})
+    students, checks = ("ada", "fay", "gus"), root / "autograder" / NAME / f"test_{NAME}.py"
+    notebooks, earned = [], []
+
+    def grade(**where):
+        done, told = [], []
+        scores = courses.grade(root, *students, explain=done.extend, progress=lambda *each: told.append(each), **where)
+        notebooks.append((root / "autograded" / "gus" / NAME / f"{NAME}.ipynb").read_text())
+        earned.append(scores["gus"].earned)
+        begun = {student for student, score in told if score is None}
+        assert {student for student, score in told if score is not None} == set(students)
+        return {each.student: each.action for each in done}, begun
+
+    assert grade(scheduler=address) == (dict.fromkeys(students, "run"), set(students))
+    assert grade() == (dict.fromkeys(students, "keep"), set())
+    assert grade(scheduler=address) == (dict.fromkeys(students, "keep"), set())
+    right = checks.read_text()
+    checks.write_text(right.replace("2 * x)", "3 * x)"))
+    assert grade(scheduler=address) == (dict.fromkeys(students, "check"), set(students))  # of runs that went there
+    checks.write_text(right.replace("2 * x)", "4 * x)"))
+    assert grade() == (dict.fromkeys(students, "check"), set(students))  # of runs that came from there
+    assert len(set(notebooks)) == 1
+    assert earned == [5.0, 5.0, 5.0, 2.0, 2.0]
+    assert grade(scheduler=address, force=True)[0] == dict.fromkeys(students, "run")
+    assert notebooks[-1] != notebooks[0]
+
+
 def test_ctrl_c_keeps_what_is_finished_and_leaves_no_box_on_a_worker(address, steady, released, tmp_path):
     root = courses.copy(released, tmp_path)
     courses.submit(root, "ada")
