@@ -88,6 +88,26 @@ def test_a_score_without_a_place_in_the_gradebook_costs_the_others_nothing(setti
     assert [(student, type(error)) for student, error in refused] == [("ben", CourseError)]
 
 
+def test_who_keeps_account_is_told_of_what_another_reader_of_the_database_sees(settings):
+    told, seen = [], []
+    with gradebook.Gradebook(settings) as book, gradebook.Gradebook(settings) as other:
+
+        def written(scores):
+            told.append([score.student for score in scores])
+            seen.append(sorted(points(other)))
+
+        batches = gradebook.Batches(book, written, lambda *_: None)
+        batches.add(entry(settings, "ada"))
+        batches.add(entry(settings, "ben"))
+        assert told == []
+        batches.flush()
+        batches.add(entry(settings, "cyd"))
+        batches.add(entry(settings, "dot", assignment="nowhere"))
+        batches.flush()
+    assert told == [["ada", "ben"], ["cyd"]]
+    assert seen == [["ada", "ben"], ["ada", "ben", "cyd"]]
+
+
 def test_a_score_that_comes_twice_counts_once_as_it_came_last(settings):
     with opened(settings) as (book, batches, _, _):
         batches.add(entry(settings, "ada", earned=2.0))

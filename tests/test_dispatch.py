@@ -34,6 +34,8 @@ def timed(plan, tmp_path):
     text = text.replace("name: nano33-ble-sense", "name: timed").replace(
         "engines:\n", "engines:\n  latency_ratio: host\n"
     )
+    timing = "timing:\n  seconds: 0.1\n  repeats: 3\n  spread: 1.0\n"
+    text = text.replace("sources:\n", f"{timing}sources:\n  timing: made up for this test, 2026-11-24\n")
     (tmp_path / "timed.yaml").write_text(text)
     return with_target(plan, "timed", tmp_path)
 
