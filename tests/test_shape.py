@@ -39,9 +39,9 @@ FLOORS = (
     ("warmth", {"warming"}),
     ("far away", {"remote"}),
     ("places", {"dispatch"}),
-    ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating"}),
+    ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating", "attacks"}),
     ("proofs", {"proving"}),
-    ("shows", {"demo"}),
+    ("shows", {"demo", "attacking"}),
     ("doors", {"cli", "pytest_plugin", "magics"}),
 )
 FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in rooms}

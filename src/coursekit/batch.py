@@ -43,6 +43,7 @@ def grade_class(
     jobs: int = 0,
     box: SandboxName = "bwrap",
     force: bool = False,
+    cold: bool = False,
     scheduler: str = "",
     progress: Progress,
     explain: Explain = unheard,
@@ -50,11 +51,11 @@ def grade_class(
 ) -> list[Score]:
     """Grade what was handed in for an assignment and has not been graded as it is; the scores by student.
 
-    With `force` everything runs; with `scheduler` what runs does so on its workers. `explain` is told at the end what
+    With `force` everything runs; with `cold` nothing starts warm; with `scheduler` what runs does so on its workers. `explain` is told at the end what
     was done with each submission, and why. Raises SandboxError before anything runs if there is no sandbox, CourseError
     if nothing was released or handed in, or another grader is at work.
     """
-    with shelf.locked(root), _desk(root, name, box, anew=force) as (settings, desk):
+    with shelf.locked(root), _desk(root, name, box, anew=force, cold=cold) as (settings, desk):
         submissions = course.submissions(settings.submitted, name, students)
         desk.sweep(submissions)
         decisions = {each.student: desk.decide(each, force=force) for each in submissions}
@@ -89,11 +90,11 @@ def foresee(
 
 @contextmanager
 def _desk(
-    root: Path, name: str, box: SandboxName, *, anew: bool = False
+    root: Path, name: str, box: SandboxName, *, anew: bool = False, cold: bool = False
 ) -> Iterator[tuple[gradebook.Settings, keeping.Desk]]:
     """The class with its gradebook open."""
     _, settings = planning.facts(root)
-    plan = msgspec.structs.replace(planning.plan(root, settings, name, box), anew=anew)
+    plan = msgspec.structs.replace(planning.plan(root, settings, name, box), anew=anew, cold=cold)
     with gradebook.Gradebook(settings) as book:
         yield settings, keeping.Desk(root, settings, plan, book)
 

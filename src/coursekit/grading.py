@@ -66,6 +66,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the runs that were kept, by student; empty where none are kept."""
     anew: bool = False
     """Whether no kept run may stand for a new one."""
+    cold: bool = False
+    """Whether no interpreter is kept warm."""
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,12 +123,12 @@ def _assignment_files(name: str, title: str) -> dict[str, str]:
 
 
 def _notebook(title: str) -> nbformat.NotebookNode:
-    answer = _marked("answer", solution=True)
-    why = _marked("why", solution=True, grade=True, points=5)
+    answer = marks("answer", solution=True)
+    why = marks("why", solution=True, grade=True, points=5)
     cells = [
         v4.new_markdown_cell(f"# {title}\n\nWrite `double(x)`.", id="title"),
         v4.new_code_cell(_ANSWER, id="answer", metadata=answer),
-        *(_check_cell(check, points) for check, points in (("five", 2), ("arrays", 3))),
+        *(check_cell(check, points) for check, points in (("five", 2), ("arrays", 3))),
         v4.new_markdown_cell("Why does this work for arrays too?", id="question"),
         v4.new_markdown_cell("Because NumPy multiplies element by element.", id="why", metadata=why),
     ]
@@ -137,15 +137,16 @@ def _notebook(title: str) -> nbformat.NotebookNode:
     return nb
 
 
-def _check_cell(check: str, points: int) -> nbformat.NotebookNode:
+def check_cell(check: str, points: int) -> nbformat.NotebookNode:
+    """The locked cell that stands for a check."""
     source = f"# Check: {check} ({points} points). `%check` runs the public ones."
-    return v4.new_code_cell(source, id=check, metadata=_marked(check, grade=True, locked=True, points=points))
+    return v4.new_code_cell(source, id=check, metadata=marks(check, grade=True, locked=True, points=points))
 
 
-def _marked(
+def marks(
     grade_id: str, *, grade: bool = False, solution: bool = False, locked: bool = False, points: int | None = None
 ) -> dict[str, Any]:
     """The metadata of nbgrader, schema 3."""
-    marks: dict[str, Any] = {"schema_version": 3, "grade_id": grade_id, "grade": grade, "solution": solution}
-    marks |= {"locked": locked, "task": False}
-    return {"nbgrader": marks if points is None else marks | {"points": points}}
+    found: dict[str, Any] = {"schema_version": 3, "grade_id": grade_id, "grade": grade, "solution": solution}
+    found |= {"locked": locked, "task": False}
+    return {"nbgrader": found if points is None else found | {"points": points}}

@@ -49,8 +49,8 @@ class Warm(NamedTuple):
 
 @contextmanager
 def warmed(plan: Plan) -> Iterator[Warm]:
-    """The plan with warm interpreters, for as long as the context lasts; in a sandbox without walls, as it is."""
-    if plan.sandbox == "none":
+    """The plan with warm interpreters, for as long as the context lasts; as it is in a sandbox without walls, or cold."""
+    if plan.cold or plan.sandbox == "none":
         yield Warm(plan)
         return
     preload = plan.assignment.preload

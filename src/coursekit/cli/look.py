@@ -181,25 +181,57 @@ def fit_profile(name: str, dry_run: bool, course: Path | None, as_json: bool) ->
 
 
 @click.command()
+@click.option("--attack", is_flag=True, help="Hand in hostile submissions instead, and grade them; takes minutes.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="With --attack: only attacks of this name; * stands for any."
+)
 @printing.course_option
 @printing.sandbox_option
 @printing.json_option
-def doctor(course: Path, sandbox: SandboxName, as_json: bool) -> None:
+def doctor(attack: bool, only: tuple[str, ...], course: Path, sandbox: SandboxName, as_json: bool) -> None:
     """Say what this machine can run, and what it lacks.
 
-    Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here.
+    Starts real boxes and tries every limit in them. With --attack, a hundred hostile submissions are graded by the real
+    command in a course of its own: as root, if you are, and as an ordinary user, with cold kernels and with warm ones.
+    Leaves with 5 if submissions cannot be graded safely here.
     """
     from coursekit import doctor as doctors  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import diagnosis_tables  # noqa: PLC0415
-    from coursekit.errors import MachineError  # noqa: PLC0415
 
+    if only and not attack:
+        raise click.UsageError("--only goes with --attack.")
+    if attack:
+        if sandbox != "bwrap":
+            raise click.UsageError("--attack is for a sandbox with walls; without one nothing would hold.")
+        _attack(only, as_json=as_json)
+        return
     with printing.waiting("Trying every limit in a real box..."):
         diagnosis = doctors.diagnose(course, sandbox)
     if as_json:
         printing.document("doctor", well=diagnosis.well, diagnosis=diagnosis)
     else:
         printing.show(*diagnosis_tables(diagnosis))
-    if not diagnosis.well:
+    _leave_unless(diagnosis.well)
+
+
+def _attack(only: tuple[str, ...], *, as_json: bool) -> None:
+    """Attack the grader, and show what held."""
+    from coursekit import attacking  # noqa: PLC0415 - help must come at once
+    from coursekit.cli.attacks import siege_tables  # noqa: PLC0415
+
+    with printing.telling() as tell:
+        siege = attacking.besiege(only, tell=tell)
+    if as_json:
+        printing.document("attacks", held=siege.held, siege=siege)
+    else:
+        printing.show(*siege_tables(siege))
+    _leave_unless(siege.held)
+
+
+def _leave_unless(well: bool) -> None:
+    from coursekit.errors import MachineError  # noqa: PLC0415 - help must come at once
+
+    if not well:
         raise click.exceptions.Exit(MachineError.exit_code)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+_QUIET_SECONDS = 15.0
 
 
 class SectionedGroup(click.Group):
@@ -98,6 +101,25 @@ def waiting(doing: str) -> Iterator[None]:
 
     with Console(stderr=True).status(doing):
         yield
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str], None]]:
+    """A line on stderr whose words change; a line for each change of tens of seconds where stderr is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - help must come at once
+
+    console, said = Console(stderr=True, highlight=False), [0.0]
+
+    def line(words: str) -> None:
+        if time.monotonic() - said[0] > _QUIET_SECONDS:
+            said[0] = time.monotonic()
+            click.echo(words, err=True)
+
+    if not console.is_terminal:
+        yield line
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def safe(text: str) -> str:

@@ -1,0 +1,166 @@
+"""Attacking the grader: every attack is handed in and graded by the real command, in every way that there is.
+
+Each way is a class of its own: as root and as an ordinary user, with cold and with warm kernels. A class is graded,
+reported, and looked at: each attack, the honest work beside it, and what is left on the machine.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from coursekit import course, gradebook
+from coursekit.attacking import ground, judging, ways
+from coursekit.attacking.judging import Tried
+from coursekit.attacking.ways import Way
+from coursekit.attacks import GROUPS, Attack, Group, attacks
+from coursekit.errors import CourseError
+from coursekit.records import Record
+
+__all__ = ["Around", "Siege", "Tried", "Verdict", "besiege"]
+
+Tell = Callable[[str], None]
+"""Told how far it is, in words."""
+
+_JOBS = 4
+"""At once: attacks mostly wait for a limit."""
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """One attack, and what came of it in each way."""
+
+    attack: str
+    group: Group
+    tried: str
+    held_by: str
+    ways: tuple[Tried, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether it was held in every way."""
+        return all(each.held for each in self.ways)
+
+
+class Around(Record, frozen=True, kw_only=True):
+    """What was around the attacks in one way: honest work, other files, processes, mounts, temporary files."""
+
+    way: str
+    seconds: float
+    problems: tuple[str, ...]
+
+
+class Siege(Record, frozen=True, kw_only=True):
+    """All attacks, in all ways."""
+
+    verdicts: tuple[Verdict, ...]
+    around: tuple[Around, ...]
+    not_tried: tuple[str, ...]
+    """The ways that this user cannot try."""
+
+    @property
+    def held(self) -> bool:
+        """Whether every attack was held, and nothing around them was touched."""
+        return all(each.held for each in self.verdicts) and not any(each.problems for each in self.around)
+
+
+def besiege(only: Sequence[str] = (), *, tell: Tell) -> Siege:
+    """Try every attack, or those whose names match one of these patterns.
+
+    Raises CourseError if none does, SandboxError if there is no sandbox to attack.
+    """
+    chosen = [each for each in attacks() if not only or any(fnmatch.fnmatch(each.name, word) for word in only)]
+    if not chosen:
+        raise CourseError(f"no attack is called {' or '.join(only)}.", fix="leave the name out, and see them all")
+    found: dict[str, list[Tried]] = {each.name: [] for each in chosen}
+    around = []
+    for way in ways.possible():
+        class_, outcomes = _attack(chosen, way, tell)
+        around.append(class_)
+        for each, outcome in zip(chosen, outcomes, strict=True):
+            found[each.name].append(outcome)
+    verdicts = [
+        Verdict(
+            attack=each.name, group=each.group, tried=each.tried, held_by=each.held_by, ways=tuple(found[each.name])
+        )
+        for each in sorted(chosen, key=lambda each: list(GROUPS).index(each.group))
+    ]
+    missing = [str(way) for way in ways.WAYS if way not in ways.possible()]
+    return Siege(verdicts=tuple(verdicts), around=tuple(around), not_tried=tuple(missing))
+
+
+def _attack(chosen: Sequence[Attack], way: Way, tell: Tell) -> tuple[Around, list[Tried]]:
+    """Grade all attacks in one way, and look at what came of them."""
+    began, secret, token = time.monotonic(), ground.Secrets(), secrets.token_hex(16)
+    with ways.folder() as place, ground.traps(place) as traps:
+        root, temporary, file = place / "course", place / "tmp", place / "secret"
+        file.write_text(secret["file of the host"])
+        temporary.mkdir()
+        ground.make(root, secret)
+        told = {
+            name: ground.place_of(root, name, traps, file, temporary, token) for name in (ground.FORT, ground.VAULT)
+        }
+        ground.hand_in(root, chosen, told, secret)
+        ways.hand_over(place, way)
+        before, mounted = _fingerprint(root), ways.mounted()
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(temporary),
+            "TMPDIR": str(temporary),
+            "GRADERS_SECRET": secret["environment"],
+            "GRADERS_TOKEN": f"{token}-grader",
+        }
+        problems, printed = _grade(root, place, way, environment, len(chosen), tell)
+        if not problems:
+            problems += judging.around(root, chosen, printed)
+            problems += _gradebook(root, chosen)
+        problems += [f"{what} of the host was asked" for what in traps.sprung()]
+        problems += ["files of the course were changed"] * (_fingerprint(root) != before)
+        problems += [f"process {pid} was left running" for pid in ways.left_running(token)]
+        problems += [f"{what} was left mounted" for what in ways.mounted() - mounted]
+        problems += [f"{entry.name} was left among temporary files" for entry in temporary.iterdir()]
+        outcomes = [judging.tried(each, str(way), root, secret) for each in chosen]
+    seconds = round(time.monotonic() - began, 1)
+    return Around(way=str(way), seconds=seconds, problems=tuple(problems)), outcomes
+
+
+def _grade(
+    root: Path, place: Path, way: Way, environment: dict[str, str], total: int, tell: Tell
+) -> tuple[list[str], bytes]:
+    """Grade and report both assignments; what went wrong, and what was printed."""
+    cold = ["--cold"] if way.start == "cold" else []
+    printed = b""
+
+    def look() -> None:
+        done = sum(1 for _ in root.glob("scores/*/*/score.json"))
+        tell(f"As {way.user}, {way.start}: {done} of {total + 2} graded")
+
+    for name in (ground.FORT, ground.VAULT):
+        for words in (["grade", name, "--jobs", str(_JOBS), *cold], ["report", name]):
+            look()
+            said = ways.run(way, [*words, "--course", str(root)], place, environment, look)
+            printed += said.printed
+            if said.code:
+                last = said.printed.decode(errors="replace").strip()[-300:]
+                return [f"coursekit {' '.join(words)} left with {said.code}: {last}"], printed
+    look()
+    return [], printed
+
+
+def _fingerprint(root: Path) -> str:
+    """What instructors wrote and students handed in, in one word."""
+    written = course.fingerprint([root / "assignments", root / "autograder", root / "release"])
+    seeds = [(root / "autograder" / name / ".seed").read_text() for name in (ground.FORT, ground.VAULT)]
+    return "".join([written, *seeds])
+
+
+def _gradebook(root: Path, chosen: Sequence[Attack]) -> list[str]:
+    """Whether the gradebook has everybody whom it can have."""
+    due = {each.id for each in chosen if each.accepted} | {ground.HONEST}
+    with gradebook.Gradebook(gradebook.settings(root)) as book:
+        there = {student.id for student in book.students()}
+    missing = [f"the gradebook has lost {name!r}" for name in sorted(due - there)]
+    return missing + [f"the gradebook has {name!r}, who is nobody" for name in sorted(there - due)]
