@@ -146,7 +146,7 @@ def around(root: Path, attacks: Sequence[Attack], printed: bytes) -> Iterator[st
         yield f"a line for a CI system was printed: {printed[found.start() : found.start() + 40]!r}"
     if found := _UNPRINTABLE.search(printed):
         yield f"control characters were printed: {printed[found.start() : found.start() + 20]!r}"
-    if any(path.name == "ran" for path in root.rglob("*")):
+    if any((folder / "ran").exists() for folder in (root.parent, root, root / "submitted", root / "scores")):
         yield "a name was run by a shell"
     yield from _tables(root, attacks)
 

@@ -27,12 +27,16 @@ def a_fork_bomb():
     """Fork for ever, each child in a session of its own."""
     import os
 
+    refused = 0
     while True:
         try:
             if os.fork() == 0:
                 os.setsid()
+                refused = 1
         except BlockingIOError:
-            print("refused after many", flush=True)
+            if not refused:
+                print("refused after many", flush=True)
+            refused = 1
 
 
 @code(PROCESSES)
@@ -346,12 +350,10 @@ def waiting_for_an_answer():
     input("What is the answer? ")
 
 
-@code(TIME, shows="TimeLimit|more than 3 seconds")
-def a_pattern_that_never_ends():
+@code(TIME, stops="more than 3 seconds", **_BLOCKED)
+def one_call_that_never_ends():
     """Spend the time in one call of a library, where Python cannot be interrupted."""
-    import re
-
-    re.match(r"(x+x+)+y", "x" * 64)
+    sum(range(10**15))
 
 
 # --- what is handed in ------------------------------------------------------------------------------------------------
@@ -380,7 +382,7 @@ def a_notebook_full_of_outputs(folder: Path, place: Place) -> None:
     file.write_text(json.dumps(nb))
 
 
-@hands_in(READING, earns={"five": 0, "arrays": 0, "again": 0}, shows="deep|nested|read|JSON")
+@hands_in(READING, earns={"five": 0, "arrays": 0, "again": 0}, shows="not one that Jupyter can open")
 def deep_json(folder: Path, place: Place) -> None:
     """Hand in JSON that nests a million lists."""
     file, _ = _notebook(folder, place)

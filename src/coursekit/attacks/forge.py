@@ -28,10 +28,10 @@ def a_patched_session():
 
     send = Session.send
 
-    def forged(self, stream, kind, content=None, **rest):
+    def forged(self, stream, kind, content=None, *rest, **more):
         if kind == "error" or (isinstance(content, dict) and content.get("status") == "error"):
             kind, content = "execute_reply", {"status": "ok", "execution_count": 1, "user_expressions": {}}
-        return send(self, stream, kind, content=content, **rest)
+        return send(self, stream, kind, content, *rest, **more)
 
     Session.send = forged
 
@@ -51,7 +51,7 @@ def forged_answers():
 
         from IPython.display import publish_display_data
 
-        for claim in ({"value": "10"}, {"passed": True, "points": 100}, {"value": "[10]", "outcome": "passed"}):
+        for claim in ({"value": "11"}, {"passed": True, "points": 100}, {"value": "[10]", "outcome": "passed"}):
             publish_display_data({ours.MIME: json.dumps({"token": token, **claim})})
 
     ours.answer = forged
@@ -199,9 +199,9 @@ def patched_libraries():
     np.allclose = np.array_equal = np.isclose = lambda *_, **__: True
     np.testing.assert_allclose = np.testing.assert_array_equal = lambda *_, **__: None
     json.loads = json.JSONDecoder.decode = lambda *_, **__: 10
-    time.monotonic = time.perf_counter = time.time = lambda: 0.0
+    time.perf_counter = time.time = lambda: 0.0
     builtins.abs = lambda _: 0
-    builtins.all = builtins.isinstance = lambda *_: True
+    builtins.all = lambda _: True
 
     def double(x):
         return 0
@@ -230,7 +230,7 @@ def inputs_of_one_check_for_the_next():
     """Keep what one check sends, and answer the next one with it."""
     import numpy as np
 
-    kept = [10.0]
+    kept = [9.0]
 
     def double(x):
         answer = kept[-1]
@@ -361,7 +361,7 @@ def stored_outputs(folder: Path, place: Place) -> None:
     file.write_text(json.dumps(nb))
 
 
-@hands_in("the only kernel that there is", shows="kernel")
+@hands_in("the only kernel that there is")
 def a_kernel_of_ones_own(folder: Path, place: Place) -> None:
     """Name a kernel of one's own, whose command would run on the grader's machine."""
     file, nb = _notebook(folder, place)

@@ -29,7 +29,10 @@ def script_in_outputs():
 
     script = "<script>alert(document.cookie)</script><img src=x onerror=alert(1)>"
     display(HTML(script), Markdown(f"{script} [x](javascript:alert(1))"), Latex(r"\href{javascript:alert(1)}{x}"))
-    display(Javascript("alert(1)"), SVG(f'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)">{script}</svg>'))
+    display(
+        Javascript("alert(1)"),
+        SVG('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'),
+    )
     display({"text/html": script, "application/vnd.jupyter.widget-view+json": {"model_id": "x"}}, raw=True)
     print(script, "shown")
 

@@ -119,7 +119,10 @@ def _body(function: Callable[..., Any]) -> str:
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.FunctionDef)  # noqa: S101 - for the type checker: it was a function
     first = definition.body[1]
-    return textwrap.dedent("\n".join(lines[first.lineno - 1 :]))
+    indent = " " * first.col_offset
+    return "\n".join(
+        line.removeprefix(indent) for line in lines[first.lineno - 1 :]
+    )  # text in it may stand at the edge
 
 
 def attempt(what: str, act: Callable[[], object]) -> object:

@@ -18,6 +18,7 @@ ONE_READING = "a model is read once, while nothing in the box moves, and every f
 OPENED = "a model is opened in a box of its own, without the student's code"
 PLAIN_FILES = "only an ordinary file of a stated size is read, and no link is followed"
 ALL = {"size": 0, "accuracy": 0, "known": 0, "latency": 0}
+BUT_SIZE = {"accuracy": 0, "known": 0, "latency": 0}
 
 
 @hands_in("what is handed in is not what the notebook made", earns=ALL, shows="no file 'model.tflite'")
@@ -58,7 +59,7 @@ def work_in_unpriced_operators(place):
     pathlib.Path("model.tflite").write_bytes(base64.b64decode(place["models"]["by-hand"]))
 
 
-@code("an operator that nobody knows is no model", earns=ALL, shows="FreeLunch")
+@code("an operator that nobody knows runs nowhere", earns=BUT_SIZE, shows="FreeLunch")
 def an_operator_of_ones_own(place):
     """Hide all work in an operator of one's own, which costs nothing."""
     import base64
@@ -67,7 +68,7 @@ def an_operator_of_ones_own(place):
     pathlib.Path("model.tflite").write_bytes(base64.b64decode(place["models"]["custom"]))
 
 
-@code(ONE_READING, most=5, shows="swapping")
+@code(ONE_READING, most=11, shows="swapping")
 def one_model_for_accuracy_and_one_for_size(place):
     """Swap a large accurate model and a tiny one all the time, so that each figure finds the one that is better for it."""
     import base64
@@ -148,7 +149,7 @@ def an_archive_for_a_model():
         archive.writestr("zeros", bytes(15_000_000))
 
 
-@code(f"{OPENED}; what is not finite is no answer", earns={"accuracy": 0, "known": 0, "latency": 0}, shows="written")
+@code(f"{OPENED}; what is not finite is no answer", earns=BUT_SIZE, shows="written")
 def a_model_that_answers_with_nan(place):
     """Make a model whose answers are not numbers."""
     import base64
@@ -158,7 +159,7 @@ def a_model_that_answers_with_nan(place):
     print("written")
 
 
-@code(OPENED, most=7, shows="damaged")
+@code(OPENED, most=5, shows="damaged")
 def a_damaged_model(place):
     """Damage the model's offsets, so that a reader leaves its bounds."""
     import base64

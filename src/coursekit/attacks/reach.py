@@ -245,21 +245,18 @@ def memory_of_the_grader(attempt):
     attempt("pidfd_getfd", lambda: call("syscall", 438, 0, 0, 0))
 
 
-@code(PROCESSES, shows=r"still here", stops="")
+@code(PROCESSES, stops="ended by itself", earns={"five": 0, "arrays": 0, "again": 0})
 def signals_to_everybody():
-    """Send signals to every process that there is, and stop the first one."""
+    """Send signals to every process that there is, which ends one's own box and nobody else's."""
     import os
     import signal
 
-    here = os.getpid()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    for target in (-1, 1, os.getppid()):
-        try:
-            os.kill(target, signal.SIGTERM)
-        except OSError as error:
-            print("REFUSED", target, error)
-    print("still here", here)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for target in (1, os.getppid(), -1):
+            try:
+                os.kill(target, number)
+            except OSError as error:
+                print("REFUSED", target, error, flush=True)
 
 
 @code(FILES)

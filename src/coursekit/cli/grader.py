@@ -116,5 +116,5 @@ def report(name: str, course: Path, diff: bool, as_json: bool) -> None:
         printing.document("report", report=written)
         return
     for student, page in written.pages.items():
-        click.echo(f"  {printing.safe(student)}: {page}")
+        click.echo(f"  {printing.safe(student)}: {printing.safe_path(page)}")
     click.echo(f"Class table: {written.table}")

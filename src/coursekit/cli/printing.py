@@ -127,3 +127,8 @@ def safe(text: str) -> str:
     from coursekit.report.phrases import clean  # noqa: PLC0415 - help must come at once
 
     return clean(text, 40)
+
+
+def safe_path(path: str) -> str:
+    """A path with a student's name in it as a terminal may show it: as it is, or else as Python would write it."""
+    return path if path.isprintable() else ascii(path)
