@@ -232,3 +232,8 @@ def test_folders_nested_thousands_deep_are_left_out(folder):
 
 def test_a_folder_that_is_not_there_has_no_files(folder):
     assert plain_files(folder / "b", MOST) == {}
+
+
+def test_a_generous_limit_costs_a_small_file_no_memory(folder):
+    (folder / "small").write_bytes(b"x")
+    assert read_below(folder, "small", 10**18) == b"x"

@@ -39,7 +39,10 @@ FLOORS = (
     ("warmth", {"warming"}),
     ("far away", {"remote"}),
     ("places", {"dispatch"}),
-    ("classes", {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating", "attacks"}),
+    (
+        "classes",
+        {"batch", "release", "reporting", "checking", "measuring", "scaffold", "doctor", "calibrating", "attacks"},
+    ),
     ("proofs", {"proving"}),
     ("shows", {"demo", "attacking"}),
     ("doors", {"cli", "pytest_plugin", "magics"}),
@@ -50,9 +53,10 @@ FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in ro
 NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions")}
 NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 
+# What attacks import they import in a student's kernel.
 OUTSIDE = {
     "nbgrader": {"gradebook"},
-    "jupyter_client": {"sandbox"},
+    "jupyter_client": {"sandbox", "attacks"},
     "zmq": {"sandbox"},
     "sqlalchemy": {"gradebook"},
     "psycopg": {"gradebook"},
@@ -63,7 +67,7 @@ OUTSIDE = {
     "pytest": {"pytest_plugin"},
     "click": {"cli"},
     "jinja2": {"report", "gradebook"},
-    "IPython": {"magics", "sandbox"},
+    "IPython": {"magics", "sandbox", "attacks"},
     "pickle": set(),
     "dask": {"pool"},
     "distributed": {"pool"},

@@ -67,7 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     anew: bool = False
     """Whether no kept run may stand for a new one."""
     cold: bool = False
-    """Whether no interpreter is kept warm."""
+    """Whether kernels and what opens models start cold."""
 
 
 class Graded(msgspec.Struct, frozen=True, kw_only=True):

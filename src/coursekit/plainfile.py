@@ -12,12 +12,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from coursekit.errors import MissingWork, UnreadableWork
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_FOLDERS = 32
+_PART = 1_000_000
 _KINDS = (
     (stat.S_ISLNK, "a link"),
     (stat.S_ISDIR, "a folder"),
@@ -161,7 +163,16 @@ def read_file(root: int, path: str, max_bytes: int) -> bytes:
             raise UnreadableWork(f"'{path}' cannot be opened: {error.strerror}.") from None
     with os.fdopen(file, "rb") as opened:
         _refuse_unless_plain(os.fstat(opened.fileno()), path, max_bytes)  # it may have been swapped since
-        data = opened.read(max_bytes + 1)
+        data = _read(opened, max_bytes + 1)
     if len(data) > max_bytes:
         raise UnreadableWork(f"'{path}' grew while it was read; at most {max_bytes:,} bytes are accepted.")
     return data
+
+
+def _read(file: IO[bytes], most: int) -> bytes:
+    """At most so many bytes, without asking for room that a small file does not need."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(min(most, _PART))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)

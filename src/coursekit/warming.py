@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -49,23 +49,33 @@ class Warm(NamedTuple):
 
 @contextmanager
 def warmed(plan: Plan) -> Iterator[Warm]:
-    """The plan with warm interpreters, for as long as the context lasts; as it is in a sandbox without walls, or cold."""
-    if plan.cold or plan.sandbox == "none":
+    """The plan with warm interpreters, for as long as the context lasts; in a sandbox without walls, as it is.
+
+    Of a plan that is to run cold only the trusted processes are warm, in which nothing of a student's runs.
+    """
+    if plan.sandbox == "none":
         yield Warm(plan)
         return
-    preload = plan.assignment.preload
-    if preload is None:
-        preload = tuple(imports(cell["source"] for nb in plan.notebooks.values() for cell in notebook.code_cells(nb)))
     with ExitStack() as ends:
-        kernels = ends.enter_context(closing(sandbox.kernels(preload)))
         checks = ends.enter_context(closing(examiner.warmed(list(imports(_sources(plan.checks))))))
-        zygotes = {"Notebooks": kernels, "Examinations": checks}
-        paths = Zygotes(kernels=kernels.path, examinations=checks.path)
-        if plan.assignment.artifact:  # else no model is opened
+        zygotes = {"Examinations": checks}
+        paths = Zygotes(examinations=checks.path)
+        if not plan.cold:
+            kernels = ends.enter_context(closing(sandbox.kernels(_preload(plan))))
+            zygotes["Notebooks"] = kernels
+            paths = msgspec.structs.replace(paths, kernels=kernels.path)
+        if plan.assignment.artifact and not plan.cold:  # else no model is opened
             programs = ends.enter_context(closing(sandbox.programs(measure.IMPORTS)))
             zygotes["Programs that open models"] = programs
             paths = msgspec.structs.replace(paths, programs=programs.path)
         yield Warm(msgspec.structs.replace(plan, zygotes=paths), zygotes)
+
+
+def _preload(plan: Plan) -> Sequence[str]:
+    """What every notebook imports: as it is stated, or else what the released ones do."""
+    if plan.assignment.preload is not None:
+        return plan.assignment.preload
+    return imports(cell["source"] for nb in plan.notebooks.values() for cell in notebook.code_cells(nb))
 
 
 def imports(sources: Iterable[str]) -> list[str]:

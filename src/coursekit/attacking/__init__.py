@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,11 +77,15 @@ def besiege(only: Sequence[str] = (), *, tell: Tell) -> Siege:
         raise CourseError(f"no attack is called {' or '.join(only)}.", fix="leave the name out, and see them all")
     found: dict[str, list[Tried]] = {each.name: [] for each in chosen}
     around = []
-    for way in ways.possible():
-        class_, outcomes = _attack(chosen, way, tell)
-        around.append(class_)
-        for each, outcome in zip(chosen, outcomes, strict=True):
-            found[each.name].append(outcome)
+    secret = ground.Secrets()
+    with ways.folder() as template:
+        tell("Making the course that is attacked")
+        ground.make(template, secret)
+        for way in ways.possible():
+            class_, outcomes = _attack(template, secret, chosen, way, tell)
+            around.append(class_)
+            for each, outcome in zip(chosen, outcomes, strict=True):
+                found[each.name].append(outcome)
     verdicts = [
         Verdict(
             attack=each.name, group=each.group, tried=each.tried, held_by=each.held_by, ways=tuple(found[each.name])
@@ -91,14 +96,16 @@ def besiege(only: Sequence[str] = (), *, tell: Tell) -> Siege:
     return Siege(verdicts=tuple(verdicts), around=tuple(around), not_tried=tuple(missing))
 
 
-def _attack(chosen: Sequence[Attack], way: Way, tell: Tell) -> tuple[Around, list[Tried]]:
-    """Grade all attacks in one way, and look at what came of them."""
-    began, secret, token = time.monotonic(), ground.Secrets(), secrets.token_hex(16)
+def _attack(
+    template: Path, secret: ground.Secrets, chosen: Sequence[Attack], way: Way, tell: Tell
+) -> tuple[Around, list[Tried]]:
+    """Grade all attacks in one way, in a copy of a released course, and look at what came of them."""
+    began, token = time.monotonic(), secrets.token_hex(16)
     with ways.folder() as place, ground.traps(place) as traps:
         root, temporary, file = place / "course", place / "tmp", place / "secret"
         file.write_text(secret["file of the host"])
         temporary.mkdir()
-        ground.make(root, secret)
+        shutil.copytree(template, root)
         told = {
             name: ground.place_of(root, name, traps, file, temporary, token) for name in (ground.FORT, ground.VAULT)
         }

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from html.parser import HTMLParser
 
-_ACTING = frozenset("script iframe object embed form base meta link applet frame frameset svg math video audio".split())
-_ADDRESSES = frozenset("src href action formaction data poster background srcset xlink:href".split())
+_ACTING = frozenset(
+    {"script", "iframe", "object", "embed", "form", "base", "meta", "link", "applet", "frame", "frameset"}
+    | {"svg", "math", "video", "audio"}
+)
+_ADDRESSES = frozenset({"src", "href", "action", "formaction", "data", "poster", "background", "srcset", "xlink:href"})
 _SCHEMES = ("javascript:", "vbscript:", "data:text/html", "data:image/svg")
 _ELSEWHERE = ("http:", "https:", "//")
 

@@ -198,10 +198,16 @@ def patched_libraries():
 
     np.allclose = np.array_equal = np.isclose = lambda *_, **__: True
     np.testing.assert_allclose = np.testing.assert_array_equal = lambda *_, **__: None
-    json.loads = json.JSONDecoder.decode = lambda *_, **__: 10
+    dumps = json.dumps
+
+    def forged(value, *rest, **more):
+        is_answer = isinstance(value, dict) and "token" in value
+        return dumps(value | {"value": "11", "passed": True} if is_answer else value, *rest, **more)
+
+    json.dumps = forged
     time.perf_counter = time.time = lambda: 0.0
-    builtins.abs = lambda _: 0
-    builtins.all = lambda _: True
+    vars(builtins)["abs"] = lambda _: 0
+    vars(builtins)["all"] = lambda _: True
 
     def double(x):
         return 0
@@ -289,7 +295,8 @@ def _notebook(folder: Path, place: Place) -> tuple[Path, dict[str, Any]]:
 
 
 def _marks(cell: dict[str, Any]) -> dict[str, Any]:
-    return cell.get("metadata", {}).get("nbgrader", {})
+    found: dict[str, Any] = cell.get("metadata", {}).get("nbgrader", {})
+    return found
 
 
 def _change(folder: Path, place: Place, changes: dict[str, Any], source: str = "") -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coursekit.attacks import kinds
 from coursekit.attacks.kinds import Place, code, hands_in
 
 ESCAPED = "pages are made of escaped text, cleaned markdown and nothing else of the student's"

@@ -70,7 +70,7 @@ def an_operator_of_ones_own(place):
 
 @code(ONE_READING, most=11, shows="swapping")
 def one_model_for_accuracy_and_one_for_size(place):
-    """Swap a large accurate model and a tiny one all the time, so that each figure finds the one that is better for it."""
+    """Swap a large accurate model and a tiny one all the time, so that each figure finds the better one."""
     import base64
     import os
     import pathlib
@@ -90,9 +90,8 @@ def one_model_for_accuracy_and_one_for_size(place):
 
 @code(f"{ONE_READING}; {PLAIN_FILES}", shows="swapping")
 def a_model_that_becomes_a_link(place):
-    """Swap the model for links to the host's files all the time, so that one is followed between a look and a reading."""
+    """Swap the model for links to the host's files all the time, so that one is followed in between."""
     import base64
-    import os
     import pathlib
     import subprocess
     import sys

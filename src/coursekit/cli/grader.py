@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Run everything, whether it was graded as it is or not.")
 @click.option("--explain", is_flag=True, help="Say for each submission what was done, and why.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why, and do none of it.")
-@click.option("--cold", is_flag=True, help="Start nothing warm: slower, and the scores are the same.")
+@click.option("--cold", is_flag=True, help="Start every kernel cold: slower, and the scores are the same.")
 @printing.course_option
 @printing.sandbox_option
 @printing.jobs_option
