@@ -52,8 +52,8 @@ def grade_class(
     """Grade what was handed in for an assignment and has not been graded as it is; the scores by student.
 
     With `force` everything runs; with `cold` kernels start cold; with `scheduler` what runs does so on its workers.
-    `explain` is told at the end what was done with each submission, and why. Raises SandboxError before anything runs if
-    there is no sandbox, CourseError if nothing was released or handed in, or another grader is at work.
+    `explain` is told at the end what was done with each submission, and why. Raises SandboxError before anything runs
+    if there is no sandbox, CourseError if nothing was released or handed in, or another grader is at work.
     """
     with shelf.locked(root), _desk(root, name, box, anew=force, cold=cold) as (settings, desk):
         submissions = course.submissions(settings.submitted, name, students)

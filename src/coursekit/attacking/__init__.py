@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from coursekit import course, gradebook
+from coursekit import course, gradebook, sandbox
 from coursekit.attacking import ground, judging, ways
 from coursekit.attacking.judging import Tried
 from coursekit.attacking.ways import Way
 from coursekit.attacks import GROUPS, Attack, Group, attacks
 from coursekit.errors import CourseError
-from coursekit.records import Record
+from coursekit.records import Record, SandboxName
 
 __all__ = ["Around", "Siege", "Tried", "Verdict", "besiege"]
 
@@ -67,22 +67,26 @@ class Siege(Record, frozen=True, kw_only=True):
         return all(each.held for each in self.verdicts) and not any(each.problems for each in self.around)
 
 
-def besiege(only: Sequence[str] = (), *, tell: Tell) -> Siege:
-    """Try every attack, or those whose names match one of these patterns.
+def besiege(
+    only: Sequence[str] = (), *, among: Sequence[Way] = ways.WAYS, box: SandboxName = "bwrap", tell: Tell
+) -> Siege:
+    """Try every attack, or those whose names match one of these patterns, in each way that this user can.
 
-    Raises CourseError if none does, SandboxError if there is no sandbox to attack.
+    Without a sandbox the attacks succeed, on the machine that one sits at; choose harmless ones.
+    Raises CourseError if no attack has such a name, SandboxError if there is no sandbox to attack.
     """
+    sandbox.require(box)
     chosen = [each for each in attacks() if not only or any(fnmatch.fnmatch(each.name, word) for word in only)]
     if not chosen:
         raise CourseError(f"no attack is called {' or '.join(only)}.", fix="leave the name out, and see them all")
     found: dict[str, list[Tried]] = {each.name: [] for each in chosen}
-    around = []
+    around, possible = [], ways.possible()
     secret = ground.Secrets()
     with ways.folder() as template:
         tell("Making the course that is attacked")
         ground.make(template, secret)
-        for way in ways.possible():
-            class_, outcomes = _attack(template, secret, chosen, way, tell)
+        for way in (each for each in among if each in possible):
+            class_, outcomes = _attack(template, secret, chosen, way, box, tell)
             around.append(class_)
             for each, outcome in zip(chosen, outcomes, strict=True):
                 found[each.name].append(outcome)
@@ -92,12 +96,12 @@ def besiege(only: Sequence[str] = (), *, tell: Tell) -> Siege:
         )
         for each in sorted(chosen, key=lambda each: list(GROUPS).index(each.group))
     ]
-    missing = [str(way) for way in ways.WAYS if way not in ways.possible()]
+    missing = [str(way) for way in among if way not in possible]
     return Siege(verdicts=tuple(verdicts), around=tuple(around), not_tried=tuple(missing))
 
 
 def _attack(
-    template: Path, secret: ground.Secrets, chosen: Sequence[Attack], way: Way, tell: Tell
+    template: Path, secret: ground.Secrets, chosen: Sequence[Attack], way: Way, box: SandboxName, tell: Tell
 ) -> tuple[Around, list[Tried]]:
     """Grade all attacks in one way, in a copy of a released course, and look at what came of them."""
     began, token = time.monotonic(), secrets.token_hex(16)
@@ -120,7 +124,7 @@ def _attack(
             "GRADERS_SECRET": secret["environment"],
             "GRADERS_TOKEN": f"{token}-grader",
         }
-        problems, printed = _grade(root, place, way, environment, len(chosen), tell)
+        problems, printed = _grade(root, place, way, environment, box, len(chosen), tell)
         if not problems:
             problems += judging.around(root, chosen, printed)
             problems += _gradebook(root, chosen)
@@ -135,10 +139,11 @@ def _attack(
 
 
 def _grade(
-    root: Path, place: Path, way: Way, environment: dict[str, str], total: int, tell: Tell
+    root: Path, place: Path, way: Way, environment: dict[str, str], box: SandboxName, total: int, tell: Tell
 ) -> tuple[list[str], bytes]:
-    """Grade and report both assignments; what went wrong, and what was printed."""
-    cold = ["--cold"] if way.start == "cold" else []
+    """Grade both assignments; what went wrong, and what was printed. Reports do not depend on how kernels start."""
+    cold = way.start == "cold"
+    options = ["--jobs", str(_JOBS), "--sandbox", box, *(["--cold"] if cold else [])]
     printed = b""
 
     def look() -> None:
@@ -146,7 +151,7 @@ def _grade(
         tell(f"As {way.user}, {way.start}: {done} of {total + 2} graded")
 
     for name in (ground.FORT, ground.VAULT):
-        for words in (["grade", name, "--jobs", str(_JOBS), *cold], ["report", name]):
+        for words in (["grade", name, *options], *([] if cold else [["report", name]])):
             look()
             said = ways.run(way, [*words, "--course", str(root)], place, environment, look)
             printed += said.printed

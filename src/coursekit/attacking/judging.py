@@ -152,8 +152,10 @@ def around(root: Path, attacks: Sequence[Attack], printed: bytes) -> Iterator[st
 
 
 def _tables(root: Path, attacks: Sequence[Attack]) -> Iterator[str]:
-    """Whether the class tables name everybody, and compute nothing."""
+    """Whether the class tables that there are name everybody, and compute nothing."""
     for name in (FORT, VAULT):
+        if not (root / "scores" / f"{name}.csv").is_file():
+            continue
         there = {each.id for each in attacks if each.assignment == name} | {HONEST}
         rows = list(csv.reader((root / "scores" / f"{name}.csv").read_text().splitlines()))[1:]
         if len(rows) != len(there):
