@@ -51,10 +51,11 @@ def pictures_that_tell_who_looks(folder: Path, place: Place) -> None:
 
 @code(ESCAPED, earns={"five": 0, "arrays": 0, "again": 0}, shows="&lt;script|<script")
 def script_in_an_exception():
-    """Raise exceptions whose names and messages are HTML, which become hints."""
+    """Raise exceptions whose names, messages and docstrings are HTML, which become hints."""
     script = "</td></table><script>alert(1)</script>{{7*7}}{% raw %}"
 
     def double(x):
+        double.__doc__ = script
         raise type("<b>Error</b>", (Exception,), {})(script)
 
     raise ValueError(script)
