@@ -23,6 +23,7 @@ FLOORS = (
             "report",
             "profiles",
             "wire",
+            "canaries",
             "cellgrades",
             "assertions",
             "figures",
@@ -47,7 +48,7 @@ FLOORS = (
 FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in rooms}
 
 # What the ground rooms may know of each other, and a pure room that two others stand on.
-NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions")}
+NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions"), ("cellgrades", "canaries")}
 NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 
 OUTSIDE = {
