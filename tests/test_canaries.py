@@ -19,6 +19,8 @@ assert squares(2) == [1, 4]
 assert np.allclose(squares(3), [1, 4, 9]) and all(squares(2)) and len(squares(5)) == 5
 np.testing.assert_allclose(squares(1), [1])
 """
+HIDDEN = "assert np.allclose(squares(3), [1, 4, 9]) and all(squares(2)) and len(squares(5)) == 5\n"
+RELEASED = TEST.replace(HIDDEN, "")
 RAISING = {meant for meant in ASKED if ".assert_" in meant}
 CLASSES = {f"builtins.{each}" for each in ("int", "float", "str", "list", "tuple", "dict", "set")}
 NOT_RUN = "The cell is said to be done, and its last line was not run."
@@ -38,7 +40,7 @@ def answer(question, names):
 def asked(source=TEST, release=(), *, seed=1, used=None, changed=None, **names):
     """The doubt after a cell ran among these names; `changed` alters what is replied."""
     used = canaries.tools(source, release) if used is None else used
-    made = canaries.around(source, used, random.Random(seed))
+    made = canaries.around(source, used, canaries.phrases(source), random.Random(seed))
     names = {"squares": lambda n: [i * i for i in range(1, n + 1)], **names}
     change = changed or (lambda reply: reply)
     return canaries.doubt(made, *[change(answer(each, names)) for each in (made.before, made.cell, made.after)])
@@ -72,8 +74,8 @@ def test_no_two_computations_have_the_same_form():
 @pytest.mark.parametrize("meant", sorted(ASKED))
 def test_every_tool_gives_the_known_answers(meant):
     root, _, rest = meant.partition(".")
-    spelled = rest if root == "builtins" else meant
-    source = f"assert {spelled}"
+    spelled = rest.removesuffix(" of a generator") if root == "builtins" else meant
+    source = f"assert {spelled}(x for x in ())" if "generator" in rest else f"assert {spelled}"
     assert canaries.tools(source, [f"import {root}"]) == {spelled: meant}
     for seed in range(5):
         assert asked(source, [f"import {root}"], seed=seed, **({root: ROOTS[root]})) == ""
@@ -144,30 +146,55 @@ def test_the_release_says_what_a_name_stands_for():
     ["assert f()\n2.5", "score = 2", "f()", "%%time\nassert f()", "!ls\nassert f()", "x = 1\nx += 1", "assert ("],
 )
 def test_nothing_is_added_to_a_cell_whose_last_line_may_be_shown_or_cannot_be_read(source):
-    assert canaries.around(source, {}, random.Random(1)).cell.source == source
+    assert canaries.around(source, {}, (), random.Random(1)).cell.source == source
 
 
 @pytest.mark.parametrize(
     "source", ["assert f()", "for i in (1,):\n    assert i", "assert f()  # last\n\n", "np.testing.assert_equal(1, 1)"]
 )
 def test_another_cell_ends_in_one_more_line_below_its_own(source):
-    sent = canaries.around(source, {}, random.Random(1)).cell
+    sent = canaries.around(source, {}, (), random.Random(1)).cell
     assert sent.source.startswith(source + "\n")
     assert sent.source.count("\n") == source.count("\n") + 1
     assert sent.word in sent.source.splitlines()[-1]
 
 
 def test_a_question_holds_no_answer_and_nothing_of_the_test():
-    made = canaries.around(TEST, canaries.tools(TEST, []), random.Random(1))
+    made = canaries.around(TEST, canaries.tools(TEST, []), canaries.phrases(RELEASED), random.Random(1))
     for question in (made.before, made.after):
         computed = [answer for spelled, answer in question.answers if not spelled]
         assert len(computed) == 2
         assert not any(answer in question.source for answer in computed)
-        assert not any(line in question.source for line in TEST.splitlines()[1:])
+        assert HIDDEN not in question.source
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_question_says_what_students_know_of_the_test_and_never_does_it(seed):
+    def squares(_):
+        raise SystemExit
+
+    known = canaries.phrases(RELEASED)
+    made = canaries.around(TEST, {}, known, random.Random(seed))
+    for question in (made.before, made.after):
+        assert any(phrase in question.source for phrase in known)
+        assert answer(question, {"squares": squares}).raised[0] == "AssertionError"
+
+
+@pytest.mark.parametrize(
+    ("released", "found"),
+    [
+        ("assert f(1) == 2, 'No.'\ncheck(f)", ("f(1) == 2", "check(f)")),
+        ("%time f()\nassert f({1: 2}) == {3}", ("f({1: 2}) == {3}",)),
+        ("assert (await f()) == 2\nassert (x := f())\nassert f(\n  1\n)", ()),
+        ("assert (", ()),
+    ],
+)
+def test_phrases_are_conditions_and_calls_that_can_stand_anywhere(released, found):
+    assert canaries.phrases(released) == found
 
 
 def test_no_two_runs_ask_the_same():
-    one, two = (canaries.around(TEST, {}, random.SystemRandom()) for _ in range(2))
+    one, two = (canaries.around(TEST, {}, (), random.SystemRandom()) for _ in range(2))
     sources = {each.source for made in (one, two) for each in (made.before, made.cell, made.after)}
     assert len(sources) == 6
 
@@ -197,6 +224,11 @@ def test_a_function_of_the_student_s_that_works_as_well_is_no_attack():
 
 def test_a_tool_that_is_not_there_is_no_attack():
     assert asked("import numpy as np\nassert np.allclose(squares(2), [1, 4])", np=5) == ""
+
+
+def test_a_function_of_numpy_that_takes_a_generator_for_true_is_caught():
+    assert asked("assert all(squares(3))", all=np.all) == ""
+    assert asked("assert all(x > 0 for x in squares(3))", all=np.all).startswith("'all', which the tests use,")
 
 
 def test_a_tool_that_says_yes_to_everything_is_named():
@@ -246,7 +278,7 @@ def test_a_changed_reply_is_caught(changed):
     ],
 )
 def test_a_cell_ends_or_raises_and_never_both_or_neither(reply, doubt):
-    made = canaries.around("assert squares(1)", {}, random.Random(1))
+    made = canaries.around("assert squares(1)", {}, (), random.Random(1))
     made = msgspec.structs.replace(made, cell=Question(source="", answers=(("", "7"),)))
     names = {"squares": int}
     assert canaries.doubt(made, answer(made.before, names), reply, answer(made.after, names)) == doubt
@@ -254,7 +286,7 @@ def test_a_cell_ends_or_raises_and_never_both_or_neither(reply, doubt):
 
 @pytest.mark.parametrize("reply", [Reply(late=True), Reply(stopped=True), Reply()])
 def test_a_question_without_an_answer_is_a_doubt_unless_a_limit_ended_the_cell(reply):
-    made = canaries.around("assert True", {}, random.Random(1))
+    made = canaries.around("assert True", {}, (), random.Random(1))
     before, cell = answer(made.before, {}), Reply(status="ok", said=made.cell.answers[0][1])
     assert canaries.doubt(made, before, cell, reply) != ""
     assert canaries.doubt(made, before, Reply(late=True), None) == ""

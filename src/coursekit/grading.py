@@ -187,11 +187,15 @@ def _examine(
     )
 
 
-def _watched(plan: Plan, stem: str) -> dict[str, dict[str, str]]:
-    """The cells of one notebook whose tests run inside the student's process, with the tools that these use."""
+def _watched(plan: Plan, stem: str) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+    """The cells of one notebook whose tests run inside the student's process: their tools, and what students know."""
     code = [cell["source"] for cell in notebook.code_cells(dict(plan.notebooks[stem]))]
     tests = (cell for cell in plan.cells[stem] if cell.grade and not cell.solution and cell.cell_type == "code")
-    return {cell.id: canaries.tools(cell.source, code) for cell in tests if specs.has_test(cell.source)}
+    return {
+        cell.id: (canaries.tools(cell.source, code), canaries.phrases(cell.released_source))
+        for cell in tests
+        if specs.has_test(cell.source)
+    }
 
 
 def _restored(plan: Plan, submission: Submission, stem: str) -> tuple[dict[str, Any], tuple[str, ...]]:

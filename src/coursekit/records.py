@@ -393,8 +393,8 @@ class Task(Record, frozen=True, kw_only=True):
     zygotes: Zygotes = Zygotes()
     out: str
     """Folder for `examination.json` and the executed notebook."""
-    watched: dict[str, dict[str, str]] = {}
-    """Grade id of a test cell with tests of its own -> the tools that they use: name in the cell -> what it is."""
+    watched: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+    """Grade id of a cell with tests of its own -> their tools (name there -> what it is), and phrases students know."""
     run_key: str = ""
     """What the run is kept under; empty if it is not to be kept."""
     kept: str = ""

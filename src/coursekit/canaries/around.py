@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
 from coursekit.canaries import arithmetic
-from coursekit.canaries.tools import RAISED, Ask, asks, called
+from coursekit.canaries.tools import RAISED, Ask, asks
 from coursekit.records import Record
 
 _COMPUTED = ""
@@ -58,13 +58,12 @@ class Canaries(Record, frozen=True, kw_only=True):
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def around(source: str, used: Mapping[str, str], rng: Random) -> Canaries:
-    """Questions for one run of one cell, made of fresh secrets; `used` are the cell's tools."""
-    names = called(source, used)
-    return Canaries(before=_asked(names, used, rng), cell=_marked(source, rng), after=_asked(names, used, rng))
+def around(source: str, used: Mapping[str, str], known: Sequence[str], rng: Random) -> Canaries:
+    """Questions for one run of one cell, made of fresh secrets; its tools, and phrases of it that students know."""
+    return Canaries(before=_asked(known, used, rng), cell=_marked(source, rng), after=_asked(known, used, rng))
 
 
-def _asked(names: Sequence[str], used: Mapping[str, str], rng: Random) -> Question:
+def _asked(known: Sequence[str], used: Mapping[str, str], rng: Random) -> Question:
     """Computations and tools, their answers added to one text: the message of an assert that must fail."""
     word = arithmetic.name(rng)
     asked: list[tuple[str, Ask]] = []
@@ -77,7 +76,7 @@ def _asked(names: Sequence[str], used: Mapping[str, str], rng: Random) -> Questi
     for _, ask in asked:
         lines += _adding(word, ask)
     answers = tuple((spelled, answer) for spelled, (_, _, answer) in asked)
-    return Question(source="\n".join([*lines, _failing(names, _taken(word), rng)]), answers=answers)
+    return Question(source="\n".join([*lines, _failing(known, _taken(word), rng)]), answers=answers)
 
 
 def _adding(word: str, ask: Ask) -> list[str]:
@@ -95,11 +94,11 @@ def _taken(word: str) -> str:
     return f"(lambda: 0).__globals__.pop('{word}', '')"
 
 
-def _failing(names: Sequence[str], message: str, rng: Random) -> str:
-    """An assert that must fail, in one of several forms; it names what the test calls and never calls it."""
+def _failing(known: Sequence[str], message: str, rng: Random) -> str:
+    """An assert that must fail, in one of several forms; it says what the test says and never does it."""
     wrong = arithmetic.false(rng)
-    if names:
-        wrong = f"{rng.choice(names)}({rng.randrange(100)}) if {arithmetic.false(rng)} else {wrong}"
+    if known:
+        wrong = f"{rng.choice(known)} if {arithmetic.false(rng)} else {wrong}"
     form = rng.choice(
         [
             "assert {wrong}, {message}",
@@ -108,7 +107,7 @@ def _failing(names: Sequence[str], message: str, rng: Random) -> str:
             "while {true}:\n    assert (\n        {wrong}\n    ), {message}\n    break",
         ]
     )
-    return form.format(wrong=wrong, message=message, true=arithmetic.true(rng))
+    return form.replace("{wrong}", wrong).replace("{message}", message).replace("{true}", arithmetic.true(rng))
 
 
 def _marked(source: str, rng: Random) -> Question:

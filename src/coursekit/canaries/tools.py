@@ -7,7 +7,7 @@ that the assignment itself defines are no tools: a student may be asked to write
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from coursekit.canaries.arithmetic import choice
@@ -37,26 +37,40 @@ def tools(source: str, release: Iterable[str]) -> dict[str, str]:
     for each in trees:
         known |= _imports(each)
     defined = {name for each in trees for name in _defined(each)}
+    lazily = set(_fed_by_generators(tree))
     found: dict[str, str] = {}
     for spelled in _spelled(tree):
         root, dot, rest = spelled.partition(".")
         if root in defined:
             continue
         meant = f"{known[root]}{dot}{rest}" if root in known else f"builtins.{spelled}"
+        if spelled in lazily and f"{meant} of a generator" in ASKED:
+            meant = f"{meant} of a generator"
         if meant in ASKED:
             found[spelled] = meant
     return dict(sorted(found.items())[:_MOST])
 
 
-def called(source: str, but: Mapping[str, str]) -> list[str]:
-    """The names of functions that a test calls and that are none of its tools: mostly the student's own."""
-    tree = parsed(source)
-    names = {
-        node.func.id
-        for node in ast.walk(tree or ast.Module([], []))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    return sorted(names - but.keys())
+def phrases(released: str) -> tuple[str, ...]:
+    """What a test says, as its students know it: the conditions that it asserts and the calls that it makes.
+
+    Code that looks for a known test in order to drop it finds these words in a question too, where nothing runs them.
+    """
+    tree = parsed(released)
+    found = []
+    for node in ast.walk(tree or ast.Module([], [])):
+        if isinstance(node, ast.Assert):
+            found.append(node.test)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            found.append(node.value)
+    texts = (ast.get_source_segment(released, node) or "" for node in found if not _is_special(node))
+    return tuple(dict.fromkeys(text for text in texts if text and "\n" not in text))[:_MOST]
+
+
+def _is_special(node: ast.expr) -> bool:
+    """Whether it means something else, or nothing, as a part of another expression."""
+    special = ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr | ast.IfExp | ast.Lambda
+    return any(isinstance(each, special) for each in ast.walk(node))
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -102,6 +116,15 @@ def _spelled(tree: ast.Module) -> Iterator[str]:
             at = at.value
         if isinstance(at, ast.Name) and isinstance(at.ctx, ast.Load):
             yield ".".join((at.id, *parts))
+
+
+def _fed_by_generators(tree: ast.Module) -> Iterator[str]:
+    """The functions that are called as `all(x > 0 for x in found)`, which NumPy's of that name take for true."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.GeneratorExp):
+            continue
+        if isinstance(node.func, ast.Name):
+            yield node.func.id
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -170,6 +193,8 @@ _CLASSES = {"int": "5", "float": "1.5", "str": "''", "list": "[]", "tuple": "()"
 ASKED: dict[str, _Asking] = {
     "builtins.abs": _value("{f}({a} - {b})", lambda a, b, _: abs(a - b)),
     "builtins.all": _yes_and_no("{f}(({a}, {b}))", "{f}(({a}, 0, {b}))"),
+    "builtins.all of a generator": _yes_and_no("{f}(_ for _ in ({a}, {b}))", "{f}(_ for _ in ({a}, 0, {b}))"),
+    "builtins.any of a generator": _yes_and_no("{f}(_ for _ in (0, {a}))", "{f}(_ for _ in (0, 0))"),
     "builtins.any": _yes_and_no("{f}((0, {a}))", "{f}((0, 0))"),
     "builtins.bool": _yes_and_no("{f}({a})", "{f}(0)"),
     "builtins.callable": _yes_and_no("{f}(lambda: {a})", "{f}({a})"),

@@ -137,12 +137,8 @@ class Attempt:
         name = notebook.grade_id(dict(cell))
         if name not in self.task.watched or self.kernel is None or self.kernel.stopped:
             return self._run_cell(cell["source"], left)
-        result, doubt = watched(
-            self.kernel,
-            cell["source"],
-            self.task.watched[name],
-            lambda source, expression: self._run_cell(source, left, expression),
-        )
+        run = lambda source, expression: self._run_cell(source, left, expression)  # noqa: E731 - a name for a line
+        result, doubt = watched(self.kernel, cell["source"], *self.task.watched[name], run)
         if doubt:
             self.run = _replaced(self.run, doubts=self.run.doubts | {name: doubt})
         return result

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,9 +24,11 @@ Run = Callable[[str, str], CellResult]
 """Runs code as a cell of the notebook, within its limits, and then evaluates an expression."""
 
 
-def watched(kernel: Kernel, source: str, used: Mapping[str, str], run: Run) -> tuple[CellResult, str]:
+def watched(
+    kernel: Kernel, source: str, used: Mapping[str, str], known: Sequence[str], run: Run
+) -> tuple[CellResult, str]:
     """The cell's result as if nothing had been asked, and why it cannot be believed; empty if nothing says so."""
-    asked = canaries.around(source, used, secrets.SystemRandom())
+    asked = canaries.around(source, used, known, secrets.SystemRandom())
     before = _ask(kernel, asked.before)
     result = run(asked.cell.source, asked.cell.expression)
     after = None if result.stopped or result.late else _ask(kernel, asked.after)
