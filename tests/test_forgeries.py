@@ -144,6 +144,16 @@ def test_a_person_s_mark_counts_and_survives_grading_again(graded):
     assert ",3.5,10," in line
 
 
+def test_a_kept_run_keeps_its_doubts(graded):
+    title, decisions = "empties cells with asserts", []
+    before = graded.scores[title]
+    (graded.root / "scores" / student(title) / forgeries.NAME / "score.json").unlink()
+    again = courses.grade(graded.root, student(title), name=forgeries.NAME, explain=decisions.extend)
+    assert [each.action for each in decisions] == ["check"]
+    assert again[student(title)].waiting == before.waiting
+    assert again[student(title)].earned == forgeries.POINTS
+
+
 # --- what remains -----------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ FLOORS = (
             "assertions",
             "figures",
             "cost",
+            "exposure",
             "pairs",
             "ingredients",
         },
@@ -49,6 +50,7 @@ FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in ro
 
 # What the ground rooms may know of each other, and a pure room that two others stand on.
 NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions"), ("cellgrades", "canaries")}
+NEIGHBOURS |= {("exposure", "canaries"), ("exposure", "notebook"), ("exposure", "specs")}
 NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 
 OUTSIDE = {

@@ -8,6 +8,6 @@ can answer them, and an object that claims to be equal to everything needs no ch
 """
 
 from coursekit.canaries.around import ENDED_AND_RAISED, Canaries, Question, Reply, around, doubt
-from coursekit.canaries.tools import phrases, tools
+from coursekit.canaries.tools import parsed, phrases, tools
 
-__all__ = ["ENDED_AND_RAISED", "Canaries", "Question", "Reply", "around", "doubt", "phrases", "tools"]
+__all__ = ["ENDED_AND_RAISED", "Canaries", "Question", "Reply", "around", "doubt", "parsed", "phrases", "tools"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
@@ -122,9 +123,12 @@ def _marked(source: str, rng: Random) -> Question:
 
 
 def _may_end_in_more(source: str) -> bool:
-    """Whether a line after the cell changes nothing that is shown of it."""
+    """Whether a line after the cell changes nothing that is shown of it, not even the message of a syntax error."""
     try:
-        body = ast.parse(source).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the author's code, which is not run here
+            body = ast.parse(source).body
+            compile(source, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return False
     return bool(body) and (not isinstance(body[-1], _SHOWS) or _shows_nothing(body[-1]))

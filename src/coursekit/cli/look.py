@@ -187,7 +187,8 @@ def fit_profile(name: str, dry_run: bool, course: Path | None, as_json: bool) ->
 def doctor(course: Path, sandbox: SandboxName, as_json: bool) -> None:
     """Say what this machine can run, and what it lacks.
 
-    Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here.
+    Starts real boxes and tries every limit in them. Leaves with 5 if submissions cannot be graded safely here. In a
+    course it also lists the test cells that would be safer as checks outside.
     """
     from coursekit import doctor as doctors  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import diagnosis_tables  # noqa: PLC0415

@@ -271,8 +271,8 @@ class Kernel:
 
     @contextlib.contextmanager
     def uncounted(self) -> Iterator[None]:
-        """What is printed meanwhile is not counted against the notebook's limit, of which it may use a part."""
-        before = self._output_bytes
+        """What is printed meanwhile counts by itself, against a limit as large as the notebook's."""
+        before, self._output_bytes = self._output_bytes, 0
         yield
         self._output_bytes = before
 
