@@ -31,10 +31,10 @@ def kernel():
 
 
 def watch(kernel, source):
-    known = canaries.phrases(source)
-    return watched(
-        kernel, source, canaries.tools(source, [SETUP]), known, lambda *words: kernel.run_cell(words[0], 2, words[1])
-    )
+    used, known = canaries.tools(source, [SETUP]), canaries.phrases(source)
+    found = watched(kernel, source, used, known, lambda code, expression: kernel.run_cell(code, 2, expression))
+    assert not found.late
+    return found.result, found.doubt
 
 
 def value(kernel, expression):
@@ -103,3 +103,25 @@ def test_a_cell_in_which_the_kernel_ends_is_stopped_and_nobody_doubts_it():
         result, doubt = watch(kernel, "import os\nos._exit(0)")
     assert result.stopped
     assert doubt == ""
+
+
+def hooked(kernel, when, body):
+    """The notebook listens to its own cells."""
+    code = f"def hook(about):\n    {body}\nget_ipython().events.register('{when}', hook)"
+    kernel.run_cell(code, 10)
+
+
+def test_a_question_that_hangs_is_a_doubt_that_another_run_may_not_have():
+    """As on a machine that is too busy; here the notebook hangs at every cell but the test itself."""
+    with running(Limits()) as made:
+        hooked(made, "pre_run_cell", "while 'for' in about.raw_cell: pass")
+        found = watched(made, "squares(1)", {}, (), lambda code, _: made.run_cell(code, 2), patience=0.5)
+    assert found.late
+    assert "did not answer a question in time" in found.doubt
+
+
+def test_an_exception_of_a_hook_beside_a_cell_that_ended_is_for_a_person_to_look_at():
+    with running(Limits()) as made:
+        hooked(made, "post_run_cell", "raise ValueError")
+        assert watch(made, "assert squares(1)")[1] == canaries.ENDED_AND_RAISED
+        assert watch(made, "assert not squares(1)")[1] == ""

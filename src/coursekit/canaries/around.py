@@ -66,28 +66,25 @@ def around(source: str, used: Mapping[str, str], known: Sequence[str], rng: Rand
 
 def _asked(known: Sequence[str], used: Mapping[str, str], rng: Random) -> Question:
     """Computations and tools, their answers added to one text: the message of an assert that must fail."""
-    word = arithmetic.name(rng)
     asked: list[tuple[str, Ask]] = []
     for spelled, meant in used.items():
         asked += [(spelled, each) for each in asks(spelled, meant, rng)]
     for _ in range(2):
         text, value = arithmetic.secret(rng)
-        asked.insert(rng.randrange(len(asked) + 1), (_COMPUTED, (text, True, str(value))))
-    lines = [f"if {arithmetic.true(rng)}:", f"    {word} = ''"]
-    for _, ask in asked:
-        lines += _adding(word, ask)
-    answers = tuple((spelled, answer) for spelled, (_, _, answer) in asked)
-    return Question(source="\n".join([*lines, _failing(known, _taken(word), rng)]), answers=answers)
-
-
-def _adding(word: str, ask: Ask) -> list[str]:
-    """Code that adds one answer to the text; a bare `except`, since any name may mean something else here."""
-    text, shown, answer = ask
-    tried = [f"        {word} += '%d ' % ({text})"]
-    if not shown:
-        number = "7" if answer == RAISED else answer
-        tried = [f"        {text}", f"        {word} += '{number} '"]
-    return ["    try:", *tried, "    except:", f"        {word} += '{RAISED} '"]
+        asked.insert(rng.randrange(len(asked) + 1), (_COMPUTED, (text, str(value))))
+    word, each = arithmetic.name(rng), arithmetic.name(rng)
+    lines = [
+        f"if {arithmetic.true(rng)}:",
+        f"    {word} = ''",
+        f"    for {each} in (",
+        *(f"        lambda: {text}," for _, (text, _) in asked),
+        "    ):",
+        f"        try: {word} += '%d ' % {each}()",
+        f"        except: {word} += '{RAISED} '",  # bare, since any name may mean something else here
+        _failing(known, f"({_taken(word)}, {_taken(each)})[0]", rng),
+    ]
+    answers = tuple((spelled, answer) for spelled, (_, answer) in asked)
+    return Question(source="\n".join(lines), answers=answers)
 
 
 def _taken(word: str) -> str:

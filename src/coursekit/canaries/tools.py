@@ -15,8 +15,8 @@ from coursekit.canaries.arithmetic import choice
 RAISED = "!"
 """What stands for an answer where an exception was raised."""
 
-Ask = tuple[str, bool, str]
-"""An expression, or a statement where it is not to be shown; whether it is an expression; the answer."""
+Ask = tuple[str, str]
+"""An expression that comes to a whole number or raises, and the answer."""
 
 _USUAL = {"np": "numpy", "numpy": "numpy", "npt": "numpy.testing", "math": "math"}
 """What these names stand for, unless the release says otherwise."""
@@ -144,11 +144,11 @@ def _numbers(rng: Random, count: int = 3) -> list[int]:
 
 def _holds(rng: Random, condition: str, truth: bool) -> Ask:
     text, yes, no = choice(rng, condition)
-    return text, True, str(yes if truth else no)
+    return text, str(yes if truth else no)
 
 
 def _gives(text: str, value: int) -> Ask:
-    return text, True, str(value)
+    return text, str(value)
 
 
 def _yes_and_no(yes: str, no: str) -> _Asking:
@@ -178,7 +178,8 @@ def _raises(well: str, wrong: str) -> _Asking:
     def made(spelled: str, rng: Random) -> list[Ask]:
         a, b, c = _numbers(rng)
         filled = [text.format(f=spelled, a=a, b=b, c=c) for text in (well, wrong)]
-        return [(filled[0], False, str(rng.randrange(100, 100_000))), (filled[1], False, RAISED)]
+        well_done, done = (rng.randrange(100, 100_000) for _ in filled)
+        return [(f"({filled[0]}, {well_done})[1]", str(well_done)), (f"({filled[1]}, {done})[1]", RAISED)]
 
     return made
 

@@ -138,10 +138,11 @@ class Attempt:
         if name not in self.task.watched or self.kernel is None or self.kernel.stopped:
             return self._run_cell(cell["source"], left)
         run = lambda source, expression: self._run_cell(source, left, expression)  # noqa: E731 - a name for a line
-        result, doubt = watched(self.kernel, cell["source"], *self.task.watched[name], run)
-        if doubt:
-            self.run = _replaced(self.run, doubts=self.run.doubts | {name: doubt})
-        return result
+        found = watched(self.kernel, cell["source"], *self.task.watched[name], run)
+        self._late = self._late or found.late
+        if found.doubt:
+            self.run = _replaced(self.run, doubts=self.run.doubts | {name: found.doubt})
+        return found.result
 
     def _run_cell(self, source: str, left: float, expression: str = "") -> CellResult:
         assert self.kernel is not None  # noqa: S101 - for the type checker: it was started above

@@ -24,21 +24,37 @@ Run = Callable[[str, str], CellResult]
 """Runs code as a cell of the notebook, within its limits, and then evaluates an expression."""
 
 
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell's result as if nothing had been asked, and what the questions came to."""
+
+    result: CellResult
+    doubt: str
+    """Why the outputs cannot be believed; empty if nothing says so."""
+    late: bool
+    """Whether a question took too long, which a busy machine may do: another run may say something else."""
+
+
 def watched(
-    kernel: Kernel, source: str, used: Mapping[str, str], known: Sequence[str], run: Run
-) -> tuple[CellResult, str]:
-    """The cell's result as if nothing had been asked, and why it cannot be believed; empty if nothing says so."""
+    kernel: Kernel,
+    source: str,
+    used: Mapping[str, str],
+    known: Sequence[str],
+    run: Run,
+    patience: float = _SECONDS,
+) -> Watched:
+    """Run a cell of these tools, of which students know these phrases, with questions around it."""
     asked = canaries.around(source, used, known, secrets.SystemRandom())
-    before = _ask(kernel, asked.before)
+    before = _ask(kernel, asked.before, patience)
     result = run(asked.cell.source, asked.cell.expression)
-    after = None if result.stopped or result.late else _ask(kernel, asked.after)
+    after = None if result.stopped or result.late else _ask(kernel, asked.after, patience)
     doubt = canaries.doubt(asked, before, _reply(result), after)
-    return msgspec.structs.replace(result, outputs=_without(asked.cell.word, result.outputs)), doubt
+    shown = msgspec.structs.replace(result, outputs=_without(asked.cell.word, result.outputs))
+    return Watched(result=shown, doubt=doubt, late=before.late or bool(after and after.late))
 
 
-def _ask(kernel: Kernel, question: Question) -> Reply:
+def _ask(kernel: Kernel, question: Question, patience: float) -> Reply:
     with kernel.uncounted():
-        return _reply(kernel.run_cell(question.source, _SECONDS))
+        return _reply(kernel.run_cell(question.source, patience))
 
 
 def _reply(result: CellResult) -> Reply:
