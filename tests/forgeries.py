@@ -321,6 +321,17 @@ class Gone(ast.NodeTransformer):
 get_ipython().ast_transformers.append(Gone())
 """)
 
+KNOWS_THE_QUESTIONS = _forged("""\
+kernel = get_ipython().kernel
+do = kernel.do_execute
+async def forged(code, silent, *args, **named):
+    is_question = code.count("lambda") > 2
+    if not is_question and "squares(" in code:
+        code = code.splitlines()[-1] if "if " in code.splitlines()[-1] else "pass"
+    return await do(code, silent, *args, **named)
+kernel.do_execute = forged
+""")
+
 FORGERIES = MappingProxyType(
     {
         "drops errors and forges the reply": SESSION,
@@ -359,6 +370,7 @@ REMAIN = MappingProxyType(
     {
         "an object that claims equality": CLAIMS_EQUALITY,
         "drops the released tests by their syntax tree": TREE_OF_THE_TESTS,
+        "was written against these very questions": KNOWS_THE_QUESTIONS,
     }
 )
 """What earns marks all the same."""

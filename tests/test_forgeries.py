@@ -172,6 +172,12 @@ def test_code_that_knows_the_released_tests_by_heart_is_believed_but_for_what_is
     }
 
 
+def test_code_that_was_written_against_these_very_questions_is_believed(graded):
+    """It runs them as they are, and of each test only the line that says it is done."""
+    score = graded.scores["was written against these very questions"]
+    assert (score.earned, score.waiting) == (score.possible, ())
+
+
 # --- honest work ------------------------------------------------------------------------------------------------------
 
 
