@@ -114,7 +114,7 @@ def hooked(kernel, when, body):
 def test_a_question_that_hangs_is_a_doubt_that_another_run_may_not_have():
     """As on a machine that is too busy; here the notebook hangs at every cell but the test itself."""
     with running(Limits()) as made:
-        hooked(made, "pre_run_cell", "while 'for' in about.raw_cell: pass")
+        hooked(made, "pre_run_cell", "while '%d %d' in about.raw_cell: pass")
         found = watched(made, "squares(1)", {}, (), lambda code, _: made.run_cell(code, 2), patience=0.5)
     assert found.late
     assert "did not answer a question in time" in found.doubt

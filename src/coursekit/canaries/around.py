@@ -72,6 +72,10 @@ def _asked(known: Sequence[str], used: Mapping[str, str], rng: Random) -> Questi
     for _ in range(2):
         text, value = arithmetic.secret(rng)
         asked.insert(rng.randrange(len(asked) + 1), (_COMPUTED, (text, str(value))))
+    answers = tuple((spelled, answer) for spelled, (_, answer) in asked)
+    if not used:  # the shorter, the less an interpreter has to show of it
+        message = f"'%d %d' % ({', '.join(text for _, (text, _) in asked)})"
+        return Question(source=_failing(known, message, rng), answers=answers)
     word, each = arithmetic.name(rng), arithmetic.name(rng)
     lines = [
         f"if {arithmetic.true(rng)}:",
@@ -83,7 +87,6 @@ def _asked(known: Sequence[str], used: Mapping[str, str], rng: Random) -> Questi
         f"        except: {word} += '{RAISED} '",  # bare, since any name may mean something else here
         _failing(known, f"({_taken(word)}, {_taken(each)})[0]", rng),
     ]
-    answers = tuple((spelled, answer) for spelled, (_, answer) in asked)
     return Question(source="\n".join(lines), answers=answers)
 
 

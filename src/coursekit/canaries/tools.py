@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
-from coursekit.canaries.arithmetic import choice
+from coursekit.canaries.arithmetic import choice, computation
 
 RAISED = "!"
 """What stands for an answer where an exception was raised."""
@@ -178,8 +178,8 @@ def _raises(well: str, wrong: str) -> _Asking:
     def made(spelled: str, rng: Random) -> list[Ask]:
         a, b, c = _numbers(rng)
         filled = [text.format(f=spelled, a=a, b=b, c=c) for text in (well, wrong)]
-        well_done, done = (rng.randrange(100, 100_000) for _ in filled)
-        return [(f"({filled[0]}, {well_done})[1]", str(well_done)), (f"({filled[1]}, {done})[1]", RAISED)]
+        then, other = computation(rng), computation(rng)
+        return [(f"({filled[0]}, {then[0]})[1]", str(then[1])), (f"({filled[1]}, {other[0]})[1]", RAISED)]
 
     return made
 
