@@ -243,9 +243,8 @@ sys.settrace(traced)
 """)
 
 WRITES_HIDDEN_TESTS = _forged("""\
-import pathlib
 def keep(info):
-    for place in (".", "/tmp", str(pathlib.Path.home()), "../../..", "../../../submitted", "../../../feedback"):
+    for place in (".", "../../..", "../../../submitted", "../../../feedback"):
         try:
             with open(place + "/hidden.txt", "a") as file:
                 file.write(info.raw_cell + "\\\\n")
