@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 COVERED := $(wildcard src tests assignments autograder benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint prove format lock sandbox clean bench bench-repeat
+.PHONY: help demo test lint prove format lock sandbox clean bench bench-repeat bench-forgeries
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ bench: $(READY) sandbox  ## how long grading takes, against nbgrader and against
 
 bench-repeat: $(READY) sandbox  ## grade one submission 20 times beside three busy processes: how many scores differ
 	@$(BIN)/python benchmarks/repeat.py
+
+bench-forgeries: $(READY) sandbox  ## what wrong answers that attack the tests earn, under nbgrader and with coursekit
+	@$(BIN)/python benchmarks/forgeries.py
 
 lock:  ## pin every dependency again, with hashes and without addresses
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv

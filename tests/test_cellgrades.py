@@ -4,7 +4,8 @@ import pytest
 from nbformat import NotebookNode, from_dict
 from nbgrader.utils import determine_grade
 
-from coursekit.cellgrades import check_ids, grade_cells, grade_notebooks, unanswered
+from coursekit import canaries
+from coursekit.cellgrades import check_ids, grade_cells, grade_notebooks, held_back, unanswered
 from coursekit.records import GradedCell
 
 ERROR = {"output_type": "error", "ename": "AssertionError", "evalue": "", "traceback": []}
@@ -286,3 +287,32 @@ def test_a_grade_id_in_two_notebooks_is_told_apart_by_the_notebook():
 def test_a_notebook_that_was_not_handed_in_is_blocked():
     found = grade_notebooks({"one": (graded(),)}, {})[0]
     assert (found.outcome, found.earned, found.hint) == ("blocked", 0.0, "one.ipynb was not handed in.")
+
+
+# --- What cannot be believed -----------------------------------------------------------------------------------------
+
+DOUBT = "The cell raised an exception that was not shown."
+
+
+@pytest.mark.parametrize("outputs", [(), (result("2.5"),), (result("'hello'"),), (result("4"), result("1"))])
+def test_points_that_cannot_be_believed_wait_for_a_person(outputs):
+    found = check(graded(), *outputs)
+    (kept,), (waiting,) = held_back([found], {"t": DOUBT})
+    assert (kept.outcome, kept.earned) == ("blocked", 0.0)
+    assert kept.hint.startswith("A person will look at this")
+    assert (waiting.id, waiting.points, waiting.reason) == ("t", 4.0, DOUBT)
+
+
+def test_a_cell_that_failed_by_itself_stays_failed_whatever_is_doubted():
+    found = check(graded(), ERROR)
+    assert held_back([found], {"t": DOUBT}) == ((found,), ())
+
+
+def test_a_cell_that_raised_and_ended_as_well_waits_for_a_person():
+    (kept,), (waiting,) = held_back([check(graded(), ERROR)], {"t": canaries.ENDED_AND_RAISED})
+    assert (kept.outcome, waiting.reason) == ("blocked", canaries.ENDED_AND_RAISED)
+
+
+def test_what_nobody_doubts_is_as_it_was():
+    found = check(graded())
+    assert held_back([found], {"another": DOUBT}) == ((found,), ())

@@ -421,6 +421,34 @@ def test_a_mark_is_shown_on_the_page_and_in_the_terminal():
     assert "why: a person marked this." in shown(terminal.score_table(marked))
 
 
+WHY = "'all', which the tests use, gave a wrong answer to a question just before it."
+HELD = Score(
+    assignment="quantize",
+    student="edsger",
+    status="scored",
+    earned=3.0,
+    possible=6,
+    checks=(check("roundtrip"), check("zero", "blocked", earned=0.0, hint="A person will look at this.")),
+    waiting=(Waiting(id="zero", points=3, reason=WHY),),
+)
+
+
+def test_why_a_check_waits_is_for_whoever_grades_and_not_on_the_student_s_page():
+    assert f"zero: {WHY}" in flat(shown(terminal.score_table(HELD), width=200))
+    assert "zero waits for a person: 'all', which the tests use" in flat(shown(terminal.class_table([HELD]), width=200))
+    text = page(HELD)
+    assert "A person will look at this." in text
+    assert "which the tests use" not in text
+    assert text.count("A person marks this answer.") == 0
+
+
+def test_a_check_that_waits_is_marked_once_and_counted_once():
+    (before,) = rows([HELD])
+    assert (before["status"], before["zero"], before["earned"], before["possible"]) == ("waiting", "waiting", "3", "6")
+    (after,) = rows([scoring.with_marks(HELD, {"zero": 2.0}, None)])
+    assert (after["status"], after["zero"], after["earned"], after["possible"]) == ("scored", "2", "5", "6")
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", " =1", "\x00=1", "\u200b=1", "＝1"])  # noqa: RUF001
 def test_no_text_can_be_a_formula(name):
     score = Score(

@@ -23,10 +23,12 @@ FLOORS = (
             "report",
             "profiles",
             "wire",
+            "canaries",
             "cellgrades",
             "assertions",
             "figures",
             "cost",
+            "exposure",
             "pairs",
             "ingredients",
         },
@@ -50,7 +52,8 @@ FLOORS = (
 FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in rooms}
 
 # What the ground rooms may know of each other, and a pure room that two others stand on.
-NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions")}
+NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions"), ("cellgrades", "canaries")}
+NEIGHBOURS |= {("exposure", "canaries"), ("exposure", "notebook"), ("exposure", "specs")}
 NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 
 # What attacks import they import in a student's kernel.

@@ -19,12 +19,16 @@ from typing import Any
 
 import msgspec
 
-from coursekit import assertions
-from coursekit.records import Check, GradedCell, Outcome, Unscored
+from coursekit import assertions, canaries
+from coursekit.records import Check, GradedCell, Outcome, Unscored, Waiting
 
 Notebook = Mapping[str, Any]
 Cell = Mapping[str, Any]
 
+_HELD_BACK = (
+    "A person will look at this before it earns points: the notebook's interpreter did not answer as an unchanged one "
+    "would. That may have a harmless cause, such as a function that took the name of one of Python's own."
+)
 _LONGEST_HINT = 300
 _LONGEST_RESULT = 100
 _NUMPY_NUMBER = re.compile(r"(?:np|numpy)\.(?:u?int|float)\d*\((.+)\)")
@@ -67,6 +71,23 @@ def grade_cells(cells: Sequence[GradedCell], executed: Notebook) -> tuple[Check,
         if cell.grade and not cell.solution:
             checks.append(_check(cell, found.get(cell.id), after_hidden))
     return tuple(checks)
+
+
+def held_back(checks: Iterable[Check], doubts: Mapping[str, str]) -> tuple[tuple[Check, ...], tuple[Waiting, ...]]:
+    """Give the checks, and those that wait for a person because the outputs of their cell cannot be believed.
+
+    `doubts` says why, by check id. Such a check earns nothing until then. One that failed by itself stays failed:
+    nobody forges that; unless its cell is said to have come to its end as well, which may be no fault of the student.
+    """
+    kept, waiting = [], []
+    for check in checks:
+        doubt = doubts.get(check.id, "")
+        if doubt and (check.outcome != "failed" or check.earned != 0 or doubt == canaries.ENDED_AND_RAISED):
+            waiting.append(Waiting(id=check.id, points=check.points, reason=doubt))
+            kept.append(msgspec.structs.replace(check, outcome="blocked", earned=0.0, hint=_HELD_BACK))
+        else:
+            kept.append(check)
+    return tuple(kept), tuple(waiting)
 
 
 def unanswered(cells: Sequence[GradedCell], executed: Notebook) -> set[str]:

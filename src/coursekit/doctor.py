@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from coursekit import course, gradebook, planning
+from coursekit import course, exposure, gradebook, notebook, planning
 from coursekit.errors import CoursekitError
+from coursekit.exposure import Exposed
 from coursekit.records import Held, Record, SandboxName
 from coursekit.sandbox.probe import probe
 
@@ -40,6 +42,8 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     limits: tuple[Held, ...] = ()
     course: str = ""
     problems: tuple[str, ...] = ()
+    exposed: tuple[Exposed, ...] = ()
+    """Test cells that would be safer as checks outside: advice, no problem."""
 
     @property
     def well(self) -> bool:
@@ -64,6 +68,7 @@ def diagnose(start: Path, box: SandboxName) -> Diagnosis:
         limits=limits,
         course=root,
         problems=tuple(problems),
+        exposed=_exposed(Path(root)) if root else (),
     )
 
 
@@ -94,3 +99,15 @@ def _course(start: Path, problems: list[str]) -> str:
     except CoursekitError as error:
         problems.append(f"{error} {f'Fix: {error.fix}' if error.fix else ''}".strip())
     return str(root)
+
+
+def _exposed(root: Path) -> tuple[Exposed, ...]:
+    """The test cells of every assignment's source that run inside the student's process."""
+    found: list[Exposed] = []
+    with suppress(CoursekitError):  # what cannot be read is among the problems
+        _, settings = planning.facts(root)
+        top = settings.source if settings.plain else root / "assignments"
+        for folder in sorted(path for path in top.glob("*") if path.is_dir()):
+            sources = [notebook.parse(path.read_bytes(), path.name) for path in sorted(folder.glob("*.ipynb"))]
+            found += exposure.exposed(folder.name, sources)
+    return tuple(found)

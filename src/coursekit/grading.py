@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, shelf, specs
+from coursekit import canaries, cellgrades, course, examiner, gradebook, notebook, scoring, shelf, specs
 from coursekit.errors import CoursekitError, MachineError, MissingWork, StudentError
 from coursekit.ingredients import Ingredients, run_key, sha256
 from coursekit.plainfile import read_below
@@ -167,6 +167,7 @@ def _examine(
         sandbox=plan.sandbox,
         zygotes=plan.zygotes,
         out=str(out),
+        watched=_watched(plan, stem),
         run_key=run_key(depends, stem) if plan.kept else "",
         kept=str(shelf.run_file(Path(plan.kept) / submission.student, stem)) if plan.kept and not plan.anew else "",
     )
@@ -186,6 +187,17 @@ def _examine(
         log=log.read_text(errors="replace") if broken and log.is_file() else "",
         kept=kept.read_bytes() if kept.is_file() else b"",
     )
+
+
+def _watched(plan: Plan, stem: str) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+    """The cells of one notebook whose tests run inside the student's process: their tools, and what students know."""
+    code = [cell["source"] for cell in notebook.code_cells(dict(plan.notebooks[stem]))]
+    tests = (cell for cell in plan.cells[stem] if cell.grade and not cell.solution and cell.cell_type == "code")
+    return {
+        cell.id: (canaries.tools(cell.source, code), canaries.phrases(cell.released_source))
+        for cell in tests
+        if specs.has_test(cell.source)
+    }
 
 
 def _restored(plan: Plan, submission: Submission, stem: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -226,15 +238,16 @@ def _files(plan: Plan, submission: Submission) -> dict[str, str]:
 
 def _put_together(plan: Plan, submission: Submission, depends: Ingredients, parts: list[_Part]) -> Graded:
     executed = {part.stem: part.executed for part in parts if part.executed is not None}
-    checks = _in_order(plan, [check for part in parts for check in part.examination.checks], executed)
+    asked = _in_order(plan, [check for part in parts for check in part.examination.checks], executed)
+    checks, held = cellgrades.held_back(asked, _doubts(plan, parts))
     broken = next((part.examination.broken for part in parts if part.examination.broken), "") or _misfit(plan, checks)
     notes = tuple(note for part in parts for note in part.notes)
     score = scoring.score(
         assignment=plan.assignment,
         student=submission.student,
         checks=checks,
-        waiting=tuple(_waiting(plan, executed)),
-        run=_whole_run([part.examination.run for part in parts]),
+        waiting=(*held, *_waiting(plan, executed)),
+        run=_whole_run([part.examination.run for part in parts], _doubts(plan, parts)),
         notes=notes,
         broken=broken,
         provenance=_provenance(plan, submission, parts),
@@ -310,11 +323,18 @@ def _waiting(plan: Plan, executed: Mapping[str, dict[str, Any]]) -> Iterator[Wai
                 yield Waiting(id=ids[stem, cell.id], points=cell.points or 0.0)
 
 
-def _whole_run(runs: list[Run]) -> Run:
+def _doubts(plan: Plan, parts: list[_Part]) -> dict[str, str]:
+    """Check id -> why the outputs of its cell cannot be believed."""
+    ids = cellgrades.check_ids(plan.cells)
+    return {ids[part.stem, name]: why for part in parts for name, why in part.examination.run.doubts.items()}
+
+
+def _whole_run(runs: list[Run], doubts: dict[str, str]) -> Run:
     """The runs of all notebooks of a submission as one: the times added, the worst state."""
     worst = min(runs, key=lambda run: ("not run", "stopped", "finished").index(run.state))
     return msgspec.structs.replace(
         worst,
+        doubts=doubts,
         failures=tuple(failure for run in runs for failure in run.failures),
         wall_seconds=round(sum(run.wall_seconds for run in runs), 3),
         cpu_seconds=round(sum(run.cpu_seconds for run in runs), 3),

@@ -181,7 +181,7 @@ class Collected(Record, frozen=True, kw_only=True):
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One execution of one notebook in one box."""
+    """One execution of one notebook in one box; `doubts` says, by grade id, why a test's outputs cannot be believed."""
 
     state: Literal["finished", "stopped", "not run"]
     """finished: every cell was run; stopped: a limit ended it; not run: there was nothing that could be run."""
@@ -189,6 +189,7 @@ class Run(Record, frozen=True, kw_only=True):
     """Why it did not finish, as a sentence for the student."""
     sandbox: SandboxName = "bwrap"
     failures: tuple[Failure, ...] = ()
+    doubts: dict[str, str] = {}
     artifact: Collected | None = None
     baseline: Collected | None = None
     wall_seconds: float = 0.0
@@ -288,10 +289,11 @@ class Check(Record, frozen=True, kw_only=True):
 
 
 class Waiting(Record, frozen=True, kw_only=True):
-    """A cell that a person still has to mark."""
+    """A cell that a person still has to mark; of a check that cannot be believed, with the reason."""
 
     id: str
     points: float
+    reason: str = ""
 
 
 class Marked(Record, frozen=True, kw_only=True):
@@ -391,6 +393,8 @@ class Task(Record, frozen=True, kw_only=True):
     zygotes: Zygotes = Zygotes()
     out: str
     """Folder for `examination.json` and the executed notebook."""
+    watched: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+    """Grade id of a cell with tests of its own -> their tools (name there -> what it is), and phrases students know."""
     run_key: str = ""
     """What the run is kept under; empty if it is not to be kept."""
     kept: str = ""

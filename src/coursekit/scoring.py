@@ -190,8 +190,11 @@ def with_marks(score_: Score, marks: Mapping[str, float], late: Late | None) -> 
     The penalty for lateness is taken off the new sum.
     """
     checks = tuple(_overruled(check, marks[check.id]) if check.id in marks else check for check in score_.checks)
+    known = {check.id for check in checks}
     marked = tuple(
-        Marked(id=cell.id, points=cell.points, earned=marks[cell.id]) for cell in score_.waiting if cell.id in marks
+        Marked(id=cell.id, points=cell.points, earned=marks[cell.id])
+        for cell in score_.waiting
+        if cell.id in marks and cell.id not in known
     )
     points = earned(checks, "" if checks else score_.reason)
     if points != "unscored":

@@ -19,6 +19,7 @@ from coursekit.report.phrases import clean
 if TYPE_CHECKING:
     from coursekit.calibrating import Change, Verdict
     from coursekit.doctor import Diagnosis
+    from coursekit.exposure import Exposed
     from coursekit.keeping import Decision, Moved
     from coursekit.profiles import Profile
 
@@ -195,6 +196,30 @@ def diagnosis_tables(found: Diagnosis) -> list[RenderableType]:
         lines.append(limits)
     lines.append(Text(f"Course: {found.course or 'none here'}"))
     lines += [Text(f"✗ {clean(problem)}", style="red") for problem in found.problems]
+    lines += exposed_tables(found.exposed)
     verdict = "Submissions can be graded here." if found.well else "Submissions cannot be graded safely here."
     lines.append(Text(verdict, style="bold"))
     return lines
+
+
+_SAFER = (
+    "The asserts of these cells run inside the student's own process, where nothing can be proved. To ask from outside,"
+    " write a pytest check with the cell's grade id in autograder/NAME/, as `coursekit new` shows, and leave only a"
+    " comment in the cell."
+)
+
+
+def exposed_tables(found: Sequence[Exposed]) -> list[RenderableType]:
+    """The test cells that would be safer as checks outside, and how; nothing if there is none."""
+    if not found:
+        return []
+    shown = table("Assignment", "Cell", "Points", "Safer as a check outside, since", right=("Points",))
+    for each in found:
+        add(
+            shown,
+            clean(each.assignment),
+            clean(each.cell),
+            f"{each.points:g}",
+            clean("; ".join(each.why), _LONGEST_WHY),
+        )
+    return [shown, Text(_SAFER)]

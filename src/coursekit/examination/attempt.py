@@ -20,6 +20,7 @@ import msgspec
 from coursekit import notebook, shelf
 from coursekit.errors import MissingWork, StudentError
 from coursekit.examination.answers import Answers, Question
+from coursekit.examination.watching import watched
 from coursekit.plainfile import read_below
 from coursekit.records import Artifact, Collected, Failure, Limits, Run, Task
 from coursekit.sandbox.kernel import Answer, CellResult, Kernel
@@ -105,7 +106,7 @@ class Attempt:
             if reason:
                 break
             began = time.monotonic()
-            result = self._run_cell(cell["source"], left)
+            result = self._run_graded(cell, left)
             left -= time.monotonic() - began
             cell["outputs"] = result.outputs
             # A cell in which the kernel ended has no number: it did not come to its end, whatever it printed before.
@@ -131,13 +132,25 @@ class Attempt:
             return read_below(submission, str(path.relative_to(submission)), self.task.assignment.limits.disk_bytes)
         return path.read_bytes()
 
-    def _run_cell(self, source: str, left: float) -> CellResult:
+    def _run_graded(self, cell: Mapping[str, Any], left: float) -> CellResult:
+        """Run a cell, with questions around it if it tests something: whether its outputs can be believed."""
+        name = notebook.grade_id(dict(cell))
+        if name not in self.task.watched or self.kernel is None or self.kernel.stopped:
+            return self._run_cell(cell["source"], left)
+        run = lambda source, expression: self._run_cell(source, left, expression)  # noqa: E731 - a name for a line
+        found = watched(self.kernel, cell["source"], *self.task.watched[name], run)
+        self._late = self._late or found.late
+        if found.doubt:
+            self.run = _replaced(self.run, doubts=self.run.doubts | {name: found.doubt})
+        return found.result
+
+    def _run_cell(self, source: str, left: float, expression: str = "") -> CellResult:
         assert self.kernel is not None  # noqa: S101 - for the type checker: it was started above
         limits = self.task.assignment.limits
         in_all = f"the notebook ran for more than {limits.seconds:g} seconds in all"
         if left <= 0:
             return CellResult(outputs=[], stopped=in_all)
-        result = self.kernel.run_cell(source, min(limits.cell_seconds, left))
+        result = self.kernel.run_cell(source, min(limits.cell_seconds, left), expression)
         if result.late and left < limits.cell_seconds:
             return msgspec.structs.replace(result, stopped=in_all)
         return result

@@ -94,14 +94,16 @@ def _write(
         if (cell.grade or cell.task) and cell.id not in grades:
             raise nb.MissingEntry(f"no grade for the cell {cell.id} of {notebook.name}")
         if cell.grade or (cell.task and executed is None):
-            _write_grade(grades[cell.id], _auto_score(cell, checks.get(cell.id), score, untouched))
+            check = checks.get(cell.id)
+            held = check is not None and check.id in {each.id for each in score.waiting}
+            _write_grade(grades[cell.id], _auto_score(cell, check, score, untouched), held=held)
         if cell.id in comments and executed is not None:
             comments[cell.id].auto_comment = NO_RESPONSE if cell.id in untouched else None
 
 
-def _write_grade(grade: nb.Grade, auto_score: float | None) -> None:
+def _write_grade(grade: nb.Grade, auto_score: float | None, *, held: bool) -> None:
     grade.auto_score = auto_score
-    grade.needs_manual_grade = auto_score is None or grade.manual_score is not None
+    grade.needs_manual_grade = auto_score is None or grade.manual_score is not None or held
 
 
 def _auto_score(cell: GradedCell, check: Check | None, score: Score, untouched: set[str]) -> float | None:

@@ -34,8 +34,8 @@ def class_csv(scores: Sequence[Score]) -> str:
 
 def _row(score: Score, ids: Sequence[str]) -> list[str]:
     grade = score.grade
-    fields: dict[str, str] = {cell.id: "waiting" for cell in score.waiting}
-    fields |= {check.id: _number(check.earned) for check in score.checks}
+    fields = {check.id: _number(check.earned) for check in score.checks}
+    fields |= {cell.id: "waiting" for cell in score.waiting}
     fields |= {cell.id: _number(cell.earned) for cell in score.marked}
     return [
         _text(score.student),

@@ -41,7 +41,8 @@ def score_table(score: Score) -> RenderableType:
         sentence = Text(f"{phrases.clean(done.id)}: a person marked this.")
         table.add_row(_outcome("marked"), sentence, Text(f"{points(done.earned)} / {points(done.points)}"))
     for cell in score.waiting:
-        sentence = Text(f"{phrases.clean(cell.id)}: a person marks this.")
+        why = phrases.clean(cell.reason) or "a person marks this."
+        sentence = Text(f"{phrases.clean(cell.id)}: {why}")
         table.add_row(_outcome("waiting"), sentence, Text(f"- / {points(cell.points)}"))
     return Group(_headline(score), table, *_after(score))
 
@@ -133,8 +134,13 @@ def _remark(score: Score) -> str:
     """Give the one thing that an instructor should know about this submission first."""
     late = score.grade.days_late if score.grade else 0
     days = f"{late} day{'s' if late > 1 else ''} late" if late else ""
-    told = score.reason or (_about_run(score.run) if score.run else "")
+    told = score.reason or _held(score) or (_about_run(score.run) if score.run else "")
     return phrases.clean(" ".join(part for part in (told, days) if part), 90)
+
+
+def _held(score: Score) -> str:
+    """Give the first check that waits for a person because it cannot be believed, and why."""
+    return next((f"{cell.id} waits for a person: {cell.reason}" for cell in score.waiting if cell.reason), "")
 
 
 def _about_run(run: Run) -> str:

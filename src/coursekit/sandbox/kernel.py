@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ _EXIT_GRACE_SECONDS = 2.0
 _MAX_MALFORMED = 20
 _HIGH_WATER = 1000
 _OBEY_SECONDS = 3.0
+_SAID = "said"
 _SHELL, _IOPUB, _CONTROL = 1, 2, 4  # by their port numbers
 
 
@@ -46,6 +47,12 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True):
 
     outputs: list[dict[str, Any]]
     error: messages.Error | None = None
+    errors: tuple[messages.Error, ...] = ()
+    """All that were published, of which `error` is the first, if the cell was not late."""
+    reply: messages.Executed = messages.Executed(status="")
+    """How the kernel says it went."""
+    said: str = ""
+    """The value of the expression that was asked for, as text."""
     late: bool = False
     """Whether it took too long, and stopped when it was asked to."""
     stopped: str = ""
@@ -91,6 +98,7 @@ class _Turn:
 
     def __init__(self, take: Callable[[messages.Message], None]) -> None:
         self.request = ""
+        self.reply = messages.Executed(status="")
         self.late = False
         """Whether its time was over and the kernel was asked to stop."""
         self._take = take
@@ -111,6 +119,7 @@ class _Turn:
         if shell:
             if message.kind == "execute_reply":
                 self._replied_at = time.monotonic()
+                self.reply = messages.content(message, messages.Executed)
         elif message.kind == "status":
             self._idle = messages.content(message, messages.State).execution_state == "idle"
         else:
@@ -232,8 +241,8 @@ class Kernel:
 
     # --- using ------------------------------------------------------------------------------------------------------
 
-    def run_cell(self, source: str, seconds: float) -> CellResult:
-        """Run one code cell for at most so many seconds."""
+    def run_cell(self, source: str, seconds: float, expression: str = "") -> CellResult:
+        """Run one code cell for at most so many seconds, and then evaluate an expression, unless it raised."""
         outputs: list[dict[str, Any]] = []
         errors: list[messages.Error] = []
 
@@ -245,11 +254,27 @@ class Kernel:
                 errors.append(messages.content(message, messages.Error))
 
         turn = _Turn(take)
-        stopped = self._execute(turn, source, seconds, self._limits.output_bytes)
+        stopped = self._execute(turn, source, seconds, self._limits.output_bytes, expression=expression)
+        published = tuple(errors)
         if turn.late and not stopped:
             errors.insert(0, messages.Error("TimeLimit", f"it ran for more than {seconds:g} seconds"))
         error = errors[0] if errors else None
-        return CellResult(outputs=messages.joined(outputs), error=error, late=turn.late, stopped=stopped)
+        return CellResult(
+            outputs=messages.joined(outputs),
+            error=error,
+            errors=published,
+            reply=turn.reply,
+            said=turn.reply.said(_SAID),
+            late=turn.late,
+            stopped=stopped,
+        )
+
+    @contextlib.contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is printed meanwhile counts by itself, against a limit as large as the notebook's."""
+        before, self._output_bytes = self._output_bytes, 0
+        yield
+        self._output_bytes = before
 
     def call(self, name: str, arguments: Sequence[Any], seconds: float) -> Answer:
         """Call a function that the notebook defined. Raises wire.Unsendable for arguments that cannot cross."""
@@ -288,6 +313,7 @@ class Kernel:
         seconds: float,
         most_bytes: int,
         metadata: Mapping[str, Any] | None = None,
+        expression: str = "",
     ) -> str:
         """Send code and take what it publishes until it is done; the reason if the box had to be ended."""
         if self.stopped:
@@ -297,6 +323,8 @@ class Kernel:
             return self._stop(ended)
         deadline = time.monotonic() + seconds
         content = {"code": source, "silent": False, "store_history": False, "allow_stdin": False}
+        # Otherwise a kernel may refuse what comes right after a cell that raised.
+        content |= {"stop_on_error": False, "user_expressions": {_SAID: expression} if expression else {}}
         message = self._client.session.msg("execute_request", content, metadata=metadata)
         try:
             self._client.shell_channel.send(message)

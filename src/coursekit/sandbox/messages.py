@@ -64,6 +64,22 @@ class State(msgspec.Struct):
     execution_state: str
 
 
+class Executed(msgspec.Struct, frozen=True):
+    """The reply to an execute request."""
+
+    status: str
+    ename: str = ""
+    evalue: str = ""
+    user_expressions: dict[str, Any] = {}
+
+    def said(self, name: str) -> str:
+        """The value of one of the request's expressions as text; empty if there is none."""
+        found = self.user_expressions.get(name)
+        data = found.get("data") if isinstance(found, dict) else None
+        text = data.get("text/plain") if isinstance(data, dict) else None
+        return text if isinstance(text, str) else ""
+
+
 def parse(frames: list[bytes]) -> Message:
     """The message in these frames."""
     try:
