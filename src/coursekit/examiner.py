@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,7 +63,7 @@ def warmed(imports: Sequence[str]) -> Zygote:
 def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
     """Examine one submission, in a fork of the zygote at this path if there is one.
 
-    Raises GraderError if the process breaks, Stopped if `stop` is set meanwhile.
+    Raises GraderError if the process breaks, MachineError if something broke it, Stopped if `stop` is set meanwhile.
     """
     out = Path(task.out)
     (out / "examination.json").unlink(missing_ok=True)
@@ -72,9 +73,12 @@ def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
         file.write(msgspec.json.encode(task))
     (out / "pytest.ini").write_text("[pytest]\n")
     try:
-        code = _run(_words(task, task_file, out), out, deadline(task.assignment), stop, zygote)
+        words, seconds = _words(task, task_file, out), deadline(task.assignment)
+        code = _run(words, out, seconds, stop, zygote)
+        if zygote and code is None:  # the warm interpreter was killed, and what it had started with it
+            code = _run(words, out, seconds, stop)
     finally:
-        task_file.unlink()
+        task_file.unlink(missing_ok=True)  # a check may have removed more than it should
     return _read(out, code)
 
 
@@ -105,8 +109,8 @@ def deadline(assignment: Assignment) -> float:
     return 4 * assignment.limits.seconds + _SPARE_SECONDS
 
 
-def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int:
-    """Run pytest with these words; its exit status."""
+def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int | None:
+    """Run pytest with these words; its exit status, or None if that is not known."""
     with ExitStack() as ends:
         log = ends.enter_context((out / "pytest.log").open("wb"))
         process, status = _start(words, out, log.fileno(), zygote, ends)
@@ -118,7 +122,8 @@ def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zyg
                     if stop.is_set():
                         raise Stopped from None
                 else:
-                    return int(status.read() or -1) if status else code
+                    said = status.read() if status else code
+                    return int(said) if said != b"" else None
             raise GraderError(f"the checks did not end within {seconds:.0f} seconds.", where=str(out / "pytest.log"))
         finally:
             process.kill()  # its boxes die with it
@@ -138,7 +143,7 @@ def _start(
             pass
         else:
             order = {"module": "pytest", "arguments": words, "environment": _ENVIRONMENT, "cwd": str(out)}
-            with fork.stdin:
+            with suppress(BrokenPipeError), fork.stdin:  # it has been killed already, which is found below
                 fork.stdin.write(json.dumps(order).encode() + b"\n")
             return fork, status
         finally:
@@ -155,16 +160,29 @@ def _start(
     return process, None
 
 
-def _read(out: Path, code: int) -> Examination:
+def log(out: Path, most: int = _LOG_TAIL) -> str:
+    """The last of what the process printed, of which there may be any amount."""
+    try:
+        with (out / "pytest.log").open("rb") as printed:
+            printed.seek(max(0, printed.seek(0, os.SEEK_END) - most))
+            return printed.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _read(out: Path, code: int | None) -> Examination:
     try:
         return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
     except (OSError, msgspec.DecodeError) as error:
-        log = (out / "pytest.log").read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()
-        said = log[-1] if log else "nothing was printed"
+        last = [line for line in log(out).splitlines() if line.strip()][-1:]
+        said = last[0].strip() if last else "nothing was printed"
+        where = str(out / "pytest.log")
+        if code is None:
+            raise MachineError("the trusted pytest process was ended from outside.", where=where) from error
         if code < 0:
-            raise MachineError(
-                f"the trusted pytest process was ended by signal {-code}: {said}", where=str(out / "pytest.log")
-            ) from error
+            name = signal.strsignal(-code) or "unknown"
+            how = f"by signal {-code} ({name.lower()})"
+            raise MachineError(f"the trusted pytest process was ended {how}: {said}", where=where) from error
         raise GraderError(
-            f"the trusted pytest process ended with status {code} and no result: {said}", where=str(out / "pytest.log")
+            f"the trusted pytest process ended with status {code} and no result: {said}", where=where
         ) from error

@@ -37,6 +37,7 @@ from coursekit.records import (
 )
 
 _MOST_BYTES = 110_000_000
+_LOG_BYTES = 1_000_000
 _TIME_FILE = "timestamp.txt"
 
 
@@ -98,7 +99,8 @@ def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
 def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
     """The score that is not there because our own code failed on this submission, with the traceback as its log."""
     log = f"scores/{submission.student}/{submission.assignment}/grader.log"
-    what = error.what if isinstance(error, CoursekitError) else f"{type(error).__name__} while grading; {log} has it"
+    name = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    what = error.what if isinstance(error, CoursekitError) else f"{name} while grading; {log} has it"
     score = scoring.score(assignment=plan.assignment, student=submission.student, checks=(), broken=what)
     machine = isinstance(error, MachineError | OSError)
     return Graded(score=score, log="".join(traceback.format_exception(error)), machine=machine)
@@ -175,13 +177,13 @@ def _examine(
         examination = Examination(run=run, checks=(), broken=error.what, machine=isinstance(error, MachineError))
     executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
-    log, kept = out / "pytest.log", out / shelf.FRESH_RUN
+    kept = out / shelf.FRESH_RUN
     return _Part(
         stem=stem,
         examination=examination,
         notes=notes,
         executed=json.loads(executed.read_bytes()) if executed.is_file() else None,
-        log=log.read_text(errors="replace") if broken and log.is_file() else "",
+        log=examiner.log(out, _LOG_BYTES) if broken else "",
         kept=kept.read_bytes() if kept.is_file() else b"",
     )
 

@@ -79,6 +79,13 @@ class BwrapBox:
         self.limits = limits
         self._entered = self._closed = False
         self._seccomp = seccomp.program()
+        try:
+            self._open_box()
+        except OSError as error:
+            raise SandboxError(f"no box can be made here: {error}.", fix=_remedy(str(error))) from error
+
+    def _open_box(self) -> None:
+        """Make it, or leave nothing of it."""
         with ExitStack() as ends:
             self._uid = Uid() if os.geteuid() == 0 else None
             if self._uid:
@@ -93,7 +100,7 @@ class BwrapBox:
                 self._open(path, ends) for path in ("/proc", mounts.WORK, *mounts.WRITABLE)
             ]
             self.watch = Watch(
-                limits,
+                self.limits,
                 self._proc,
                 self.processes,
                 self._kill,
@@ -210,6 +217,12 @@ class BwrapBox:
 
     def entered(self, helper: int) -> None:
         """See Box.entered. The namespace knows what is in the box."""
+
+    @property
+    def fault(self) -> str:
+        """See Box.fault. Nothing in the box can send a signal to bubblewrap itself, which is outside."""
+        code = self._process.poll()
+        return f"bubblewrap was ended by signal {-code}" if code is not None and code < 0 else ""
 
     @property
     def host_sockets(self) -> str:
