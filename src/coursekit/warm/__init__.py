@@ -25,6 +25,7 @@ from coursekit.warm.zygote import REQUEST
 _MOST_DEATHS = 3
 _ANSWER_SECONDS = 120.0  # it may still be importing
 _WAITING = 256
+_TURN_SECONDS = 0.1
 
 
 class Cold(Exception):
@@ -134,10 +135,18 @@ class Zygote:
                 return
             self._deaths += 1
             if self.cold or self._deaths >= _MOST_DEATHS:
-                self.cold = self.cold or f"the warm interpreter died {self._deaths} times"
-                self._listener.close()  # whoever asks now is told at once
+                self._give_up(f"the warm interpreter died {self._deaths} times")
                 return
-            self._process = self._start()
+            try:
+                self._process = self._start()
+            except OSError as error:
+                self._give_up(f"the warm interpreter died and could not be started again ({error.strerror})")
+                return
+
+    def _give_up(self, why: str) -> None:
+        """From here on everything starts cold."""
+        self.cold = self.cold or why
+        self._listener.close()  # whoever asks now is told at once
 
     def _hear(self) -> None:
         """What it says once it has imported everything."""
@@ -151,6 +160,9 @@ class Zygote:
     def close(self) -> None:
         """End it; what it has started goes on."""
         self._closed.set()
+        while self._thread.is_alive():  # it may be starting the next one at this moment
+            self._process.kill()
+            self._thread.join(_TURN_SECONDS)
         self._process.kill()
-        self._thread.join()
+        self._process.wait()
         self._ends.close()

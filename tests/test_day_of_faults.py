@@ -1,0 +1,180 @@
+"""A day when everything breaks: each fault is made for real, and costs a sentence and some time, and nobody a point."""
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import ipykernel
+import psutil
+import pytest
+
+import courses
+import struck
+from struck import NAME, within
+
+pytestmark = pytest.mark.box
+
+FULL = 5.0
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return struck.graded(tmp_path_factory.mktemp("template") / "course")
+
+
+@pytest.fixture
+def root(template, tmp_path):
+    root = courses.copy(template, tmp_path)
+    courses.submit(root, "bob")
+    return root
+
+
+# --- Boxes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "remedy"),
+    [
+        (("--ro-bind", "/dev/null", struck.BWRAP), "bubblewrap is not installed", "apt install bubblewrap"),
+        (("--ro-bind", "/bin/false", struck.BWRAP), "bubblewrap ended at once", "apt install bubblewrap"),
+        (("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"), "namespace", "AppArmor"),
+    ],
+    ids=["missing", "broken", "blocked"],
+)
+def test_without_bubblewrap_nothing_runs_and_it_is_said_what_to_install(root, tmp_path, words, sentence, remedy):
+    before = struck.held(root, "ada")
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=within(*words))
+    assert done.code == 5
+    assert sentence in done.err
+    assert remedy in done.err
+    assert struck.held(root, "ada") == before
+    assert struck.score(root, "bob") is None
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL}) == {"ada": "keep", "bob": "run"}
+
+
+REAL = "/usr/bin/yes"  # a place for bubblewrap itself, where something is on every machine
+BREAKS_ONCE = f"""\
+#!/bin/sh
+if ! mkdir /mnt/first 2>/dev/null && mkdir /mnt/second 2>/dev/null; then
+    echo "it broke" >&2
+    exit 1
+fi
+exec {REAL} "$@"
+"""
+
+
+def test_a_box_that_does_not_start_costs_its_submission_a_score_until_the_next_day(root, tmp_path):
+    """The second one, for the first only shows that boxes can be made."""
+    courses.submit(root, "cyd")
+    before = struck.held(root, "ada")
+    program = tmp_path / "bwrap"
+    program.write_text(BREAKS_ONCE)
+    program.chmod(0o755)
+    hidden = within("--perms", "1777", "--tmpfs", "/mnt", "--ro-bind", struck.BWRAP, REAL)
+    hidden += ["--ro-bind", str(program), struck.BWRAP]
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), "--jobs", "1", before=hidden)
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    assert struck.score(root, "bob").status == "unscored"
+    assert "no box can be made here: it broke" in struck.score(root, "bob").reason
+    assert struck.score(root, "bob").reason.endswith("The instructor has to mend this.")
+    assert struck.score(root, "cyd").earned == FULL
+    expected = dict.fromkeys(("ada", "bob", "cyd"), FULL)
+    assert struck.finishes(root, expected, ["ada", "cyd"]) == {"ada": "keep", "bob": "run", "cyd": "keep"}
+
+
+# --- Kernels ----------------------------------------------------------------------------------------------------------
+
+HIDDEN_KERNEL = Path(ipykernel.__file__).with_name("kernelapp.py")
+
+
+def test_kernels_that_cannot_start_are_our_fault(root, tmp_path):
+    before = struck.held(root, "ada")
+    hidden = within("--ro-bind", "/dev/null", str(HIDDEN_KERNEL))
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=hidden)
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    bob = struck.score(root, "bob")
+    assert (bob.status, {check.outcome for check in bob.checks}) == ("unscored", set())
+    assert "the kernel ended while it started" in bob.reason
+    assert bob.reason.endswith("The instructor has to mend this.")
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL}) == {"ada": "keep", "bob": "run"}
+
+
+DEFINES = "def double(x):\n    return 2 * x\n"
+EATS = """
+import os
+for _ in range(3):
+    os.fork()
+x = [os.urandom(2**20) for _ in range(250)]
+while True:
+    pass
+"""
+DIES = {
+    "exits": ("import os\nos._exit(0)", "the kernel ended by itself"),
+    "crashes": ("import ctypes\nctypes.string_at(0)", "the kernel ended by itself"),
+    "eats": (EATS, "the memory limit"),
+}
+STUBBORN = """
+import atexit, signal, threading, time
+for number in range(1, 32):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+atexit.register(time.sleep, 1000)
+threading.Thread(target=time.sleep, args=(1000,)).start()
+"""
+
+
+def test_kernels_that_die_at_run_are_the_student_s_and_one_that_will_not_die_is_nobody_s(root, tmp_path):
+    for student, (source, _) in DIES.items():
+        courses.submit(root, student, {"answer": f"{DEFINES}{source}"})
+    courses.submit(root, "stubborn", {"answer": f"{DEFINES}{STUBBORN}"})
+    before = struck.held(root, "ada")
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root))
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    for student, (_, why) in DIES.items():
+        score = struck.score(root, student)
+        assert (score.status, score.earned, score.run.state) == ("scored", 0, "stopped")
+        assert why in score.run.reason
+    everyone = {"ada": FULL, "bob": FULL, "stubborn": FULL} | dict.fromkeys(DIES, 0)
+    assert set(struck.finishes(root, everyone, [*everyone]).values()) == {"keep"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_box_that_somebody_ends_from_outside_is_not_the_student_s_fault(root, tmp_path, number):
+    courses.submit(root, "cyd", {"answer": struck.SLEEPS})
+    with struck.running(tmp_path, "grade", NAME, "--course", str(root), "--jobs", "1") as process:
+        struck.box(process).send_signal(number)
+        done = struck.ended(process, tmp_path)
+    assert done.code == 0
+    cyd = struck.score(root, "cyd")
+    assert (cyd.status, cyd.earned) == ("unscored", "unscored")
+    assert f"bubblewrap was ended by signal {number:d}" in cyd.reason
+    expected = dict.fromkeys(("ada", "bob", "cyd"), FULL)
+    assert struck.finishes(root, expected, ["ada", "bob"]) == {"ada": "keep", "bob": "keep", "cyd": "run"}
+
+
+# --- Warm interpreters ------------------------------------------------------------------------------------------------
+
+
+def test_warm_interpreters_that_die_again_and_again_cost_time_and_no_score(root, tmp_path):
+    """More often than they are started anew; whatever they were asked for is then started cold."""
+    for student in ("cyd", "dan", "eve", "fay"):
+        courses.submit(root, student)
+    with struck.running(tmp_path, "grade", NAME, "--course", str(root), "--jobs", "1") as process:
+        killed = set()
+        while process.poll() is None and len(killed) < 8:
+            for each in struck.below(process):
+                with suppress(psutil.Error):
+                    if "coursekit.warm.zygote" in each.cmdline() and each.pid not in killed:
+                        killed.add(each.pid)
+                        each.kill()
+        done = struck.ended(process, tmp_path)
+    assert done.code == 0, done.err
+    assert done.err.count("start cold, which is slower and changes no score") == 2
+    everyone = dict.fromkeys(("ada", "bob", "cyd", "dan", "eve", "fay"), FULL)
+    assert {student: struck.score(root, student).earned for student in everyone} == everyone
+    assert set(struck.finishes(root, everyone, [*everyone]).values()) == {"keep"}
