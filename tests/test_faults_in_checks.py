@@ -1,0 +1,90 @@
+"""The trusted pytest process breaks in the grader's own code, or an engine's tool is not what it should be."""
+
+import os
+import signal
+
+import pytest
+
+import courses
+import models
+import struck
+from struck import NAME
+
+pytestmark = pytest.mark.box
+
+FULL = 6.0
+DEFINES = "def double(x):\n    return 2 * x\n"
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    """Where the check of this class finds out whether it is to break, and says that it waits."""
+    return tmp_path_factory.mktemp("flags")
+
+
+# --- The trusted process ----------------------------------------------------------------------------------------------
+
+WHOLE = {
+    "abort": "the trusted pytest process was ended by signal 6 (aborted)",
+    "exit": "the trusted pytest process ended with status 0 and no result",
+    "interrupt": "a check ended all others (KeyboardInterrupt)",
+    "quit": "a check ended all others (Exit)",
+    "remove": "the trusted pytest process ended with status",
+    "wait": "the trusted pytest process was ended by signal 9 (killed)",
+}
+"""What takes the whole examination with it -> how its score says so."""
+ALONE = {
+    "fixture": "ValueError in test_faults.py, line",
+    "print": "OSError in test_faults.py, line",
+}
+"""What breaks one check -> how that says so."""
+
+
+def test_a_grader_that_breaks_in_its_own_code_is_nobody_s_zero(tmp_path, flags):
+    root = struck.graded(tmp_path / "course", checks={"fault": 1}, hidden={"test_faults.py": struck.faults(flags)})
+    everyone = ["ada", *WHOLE, *ALONE, "zoe"]
+    for student in everyone[1:]:
+        courses.submit(root, student, {"answer": f"# fault: {student}\n{DEFINES}"})
+    before = struck.held(root, "ada")
+    (flags / "on").touch()
+    with struck.running(tmp_path, "grade", NAME, "--course", str(root)) as process:
+        asked = struck.exists(process, flags / "asked")
+        while not asked.read_text():
+            assert process.poll() is None
+        os.kill(int(asked.read_text()), signal.SIGKILL)
+        done = struck.ended(process, tmp_path)
+    (flags / "on").unlink()
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    assert struck.score(root, "zoe").earned == FULL
+    for student, sentence in (WHOLE | ALONE).items():
+        score = struck.score(root, student)
+        assert (score.status, score.earned, score.grade.earned) == ("unscored", "unscored", "unscored")
+        assert score.reason.endswith("The instructor has to mend this.")
+        assert sentence in score.reason or sentence in courses.by_id(score)["fault"].hint, score
+        log = root / "scores" / student / NAME / "grader.log"
+        assert log.exists() == (student != "remove")
+        assert student == "remove" or log.stat().st_size <= 1_000_000
+    for student in ALONE:
+        outcomes = courses.outcomes(struck.score(root, student))
+        assert outcomes == {"five": "passed", "arrays": "passed", "fault": "broken"}
+    done = struck.finishes(root, dict.fromkeys(everyone, FULL), ["ada", "zoe"])
+    assert done == dict.fromkeys(everyone, "run") | {"ada": "keep", "zoe": "keep"} | dict.fromkeys(ALONE, "check")
+
+
+# --- Engines ----------------------------------------------------------------------------------------------------------
+
+FACTS = """\
+artifact: {path: model.tflite, max_bytes: 20_000}
+targets:
+  - {id: size, metric: file_bytes, at_most: {pass: 4_000, full: 2_000}, points: 1}
+  - {id: arena, metric: arena_bytes, profile: nano33-ble-sense, at_most: {pass: 40_000, full: 20_000}, points: 2}
+  - {id: npu, metric: npu_sram_bytes, profile: ethos-u55-128, at_most: {pass: 40_000, full: 20_000}, points: 4}
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    cells = (courses.answer_cell("export", courses.writes(models.dense())),)
+    checks = {"size": 1, "arena": 2, "npu": 4}
+    return struck.graded(tmp_path_factory.mktemp("measured") / "course", facts=FACTS, cells=cells, checks=checks)
