@@ -1,14 +1,17 @@
 """The trusted pytest process breaks in the grader's own code, or an engine's tool is not what it should be."""
 
 import os
+import re
 import signal
+import sysconfig
+from pathlib import Path
 
 import pytest
 
 import courses
 import models
 import struck
-from struck import NAME
+from struck import NAME, within
 
 pytestmark = pytest.mark.box
 
@@ -88,3 +91,53 @@ def measured(tmp_path_factory):
     cells = (courses.answer_cell("export", courses.writes(models.dense())),)
     checks = {"size": 1, "arena": 2, "npu": 4}
     return struck.graded(tmp_path_factory.mktemp("measured") / "course", facts=FACTS, cells=cells, checks=checks)
+
+
+PACKAGES = Path(sysconfig.get_paths()["purelib"])
+WANTED = {name: next(iter(PACKAGES.glob(f"{name}-*.dist-info"))) for name in ("tflite_micro", "ethos_u_vela")}
+ABSENT = ["--tmpfs", str(PACKAGES / "tflite_micro"), "--tmpfs", str(PACKAGES / "ethosu")]
+TOOLS = {
+    "absent": {
+        "arena": r"the Python package tflite-micro is not installed; tflite-micro==\S+ is needed\. pip install",
+        "npu": r"the Python package ethos-u-vela is not installed; ethos-u-vela==\S+ is needed\. pip install",
+    },
+    "another": {
+        "arena": r"tflite-micro==\S+ is needed; tflite-micro 0\.1 is installed\. pip install",
+        "npu": r"ethos-u55-128 needs ethos-u-vela 5\.2\.0; 0\.1 is installed\. pip install",
+    },
+    "no reader": dict.fromkeys(
+        ("size", "arena", "npu"), r"the Python package ai-edge-litert is not installed; ai-edge-litert>=2\.1 is needed"
+    ),
+}
+
+
+def another_version(folder):
+    """Real packages of another version, by what is written in them."""
+    words = []
+    for place in WANTED.values():
+        text = (place / "METADATA").read_text()
+        file = folder / place.name
+        file.write_text(re.sub(r"^Version: .*$", "Version: 0.1", text, count=1, flags=re.MULTILINE))
+        words += ["--ro-bind", str(file), str(place / "METADATA")]
+    return words
+
+
+@pytest.mark.parametrize("how", TOOLS)
+def test_a_tool_that_is_missing_or_of_another_version_breaks_its_targets_alone(measured, tmp_path, how):
+    root = courses.copy(measured, tmp_path)
+    courses.submit(root, "bob")
+    before = struck.held(root, "ada")
+    hidden = {"absent": ABSENT, "no reader": ["--tmpfs", str(PACKAGES / "ai_edge_litert")]}.get(how)
+    words = ("grade", NAME, "bob", "--course", str(root))
+    done = struck.ran(tmp_path, *words, before=within(*(hidden or another_version(tmp_path))))
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    bob = struck.score(root, "bob")
+    checks = courses.by_id(bob)
+    assert (bob.status, bob.earned) == ("unscored", "unscored")
+    assert bob.reason.endswith("broke, which says nothing about the work. The instructor has to mend this.")
+    for target, sentence in TOOLS[how].items():
+        assert checks[target].outcome == "broken"
+        assert re.search(sentence, checks[target].hint), checks[target].hint
+    assert {name for name, each in checks.items() if each.outcome == "passed"} == set(checks) - set(TOOLS[how])
+    assert struck.finishes(root, {"ada": 12.0, "bob": 12.0})["ada"] == "keep"

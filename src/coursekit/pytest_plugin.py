@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from coursekit.records import Check, Measurement, Target
 
 _LONGEST_HINT = 1000
-_MOST_BYTES = 500_000_000
+_MOST_BYTES = 250_000_000
 """In one file: a check that prints without end must not fill the disk."""
 
 
