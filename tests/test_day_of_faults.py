@@ -209,18 +209,24 @@ def test_what_may_only_be_read_stops_the_class_with_a_sentence(root, tmp_path, p
     assert struck.finishes(root, {"ada": FULL, "bob": FULL})["ada"] == "keep"
 
 
-@pytest.mark.parametrize("pages", [0, 1, 12, 40])
-def test_a_full_disk_for_temporary_files_costs_a_sentence(root, tmp_path, pages):
-    """Ever more room: for no folder, for no task, for no result, for no model; elsewhere all is well."""
+@pytest.mark.parametrize(
+    ("pages", "sentence"),
+    [(1, "the disk is full"), (4, "the disk for temporary files is full")],
+    ids=["task", "result"],
+)
+def test_a_full_disk_for_temporary_files_costs_a_sentence(root, tmp_path, pages, sentence):
+    """There is room for a page: not for what the trusted process is told, or not for what it found."""
     before = struck.held(root, "ada")
-    size = str(4096 * max(1, pages))
-    words = ["--size", size, "--tmpfs", str(tmp_path / "temporary"), "--size", "4096", "--tmpfs", "/dev/shm"]
-    fill = [] if pages else ["/bin/sh", "-c", 'head -c 4096 /dev/zero >"$TMPDIR/full"; exec "$@"', "sh"]
-    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=[*within(*words), *fill])
-    print(done, struck.score(root, "bob"))
+    size, temporary = str(4096 * pages), str(tmp_path / "temporary")
+    small = ("--size", size, "--tmpfs", temporary, "--size", "4096", "--tmpfs", "/dev/shm")
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=within(*small))
+    assert done.code == 0, done.err
     assert struck.held(root, "ada") == before
-    assert struck.finishes(root, {"ada": FULL, "bob": FULL})["ada"] == "keep"
-    assert 0
+    bob = struck.score(root, "bob")
+    assert bob.status == "unscored"
+    assert sentence in bob.reason
+    assert bob.reason.endswith("The instructor has to mend this.")
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL}) == {"ada": "keep", "bob": "run"}
 
 
 # --- The gradebook ----------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from coursekit.warm import Zygote
 _SPARE_SECONDS = 600.0
 _TURN_SECONDS = 0.2
 _LOG_TAIL = 2000
+_LOG_UNWRITTEN = 120  # Python's status when what it printed last went nowhere
 _PROGRESS = re.compile(r"\s*([.FEsxX]*)\s*(\[ *\d+%\])?\s*")
 """What pytest prints while it goes on, which says nothing."""
 
@@ -183,6 +184,11 @@ def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
         where = str(out / "pytest.log")
         if code is None:
             raise MachineError(f"the trusted pytest process was ended from outside{said}", where=where) from error
+        if code in (os.EX_IOERR, _LOG_UNWRITTEN):
+            what = (
+                "what the checks found could not be written: the disk for temporary files is full, or a folder is gone."
+            )
+            raise MachineError(what, where=where, fix="free some space there") from error
         if code < 0:
             name = (signal.strsignal(-code) or "unknown").lower()
             how = f"ended by signal {-code} ({name})"

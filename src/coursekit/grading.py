@@ -170,19 +170,21 @@ def _examine(
         run_key=run_key(depends, stem) if plan.kept else "",
         kept=str(shelf.run_file(Path(plan.kept) / submission.student, stem)) if plan.kept and not plan.anew else "",
     )
+    executed: dict[str, Any] | None = None
     try:
         examination = examiner.examine(task, stop, plan.zygotes.examinations)
+        if (out / "executed.ipynb").is_file():
+            executed = json.loads((out / "executed.ipynb").read_bytes())
     except CoursekitError as error:
         run = Run(state="not run", reason="", sandbox=plan.sandbox)
         examination = Examination(run=run, checks=(), broken=error.what, machine=isinstance(error, MachineError))
-    executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
     kept = out / shelf.FRESH_RUN
     return _Part(
         stem=stem,
         examination=examination,
         notes=notes,
-        executed=json.loads(executed.read_bytes()) if executed.is_file() else None,
+        executed=executed,
         log=examiner.log(out, _LOG_BYTES) if broken else "",
         kept=kept.read_bytes() if kept.is_file() else b"",
     )
