@@ -11,6 +11,8 @@ anything else shows its traceback, because then it is a bug.
 
 from __future__ import annotations
 
+import errno
+
 
 class CoursekitError(Exception):
     """What happened, where, and how to mend it."""
@@ -91,3 +93,26 @@ class GradebookError(MachineError):
 
 class StorageError(MachineError):
     """A file of the course cannot be written: the disk is full, or the folder is not ours."""
+
+
+_LACKS = {
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the disk is full", "free some space"),
+    errno.EFBIG: ("the disk is full", "free some space"),
+    errno.EROFS: ("it may only be read", "see that it may be written"),
+    errno.EIO: ("the disk cannot be read or written", "see what the system's log says of it"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n), or run fewer at once"),
+    errno.ENFILE: ("too many files are open", "end what else runs here"),
+    errno.ENOMEM: ("there is no memory left", "run fewer at once"),
+    errno.EAGAIN: ("there is no room for another process", "raise the limit (ulimit -u), or run fewer at once"),
+}
+"""What only a machine lacks, whoever asks it for something, and how to mend that."""
+
+
+def lacking(error: OSError) -> MachineError | None:
+    """What the machine lacks, as an error of ours; None if this says nothing about the machine."""
+    if error.errno not in _LACKS:
+        return None
+    what, fix = _LACKS[error.errno]
+    where = error.filename if isinstance(error.filename, str) else ""
+    return StorageError(f"the machine could not go on: {what}.", where=where, fix=f"{fix}, and run this again")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +29,9 @@ from coursekit.warm import Zygote
 _SPARE_SECONDS = 600.0
 _TURN_SECONDS = 0.2
 _LOG_TAIL = 2000
+_LOG_UNWRITTEN = 120  # Python's status when what it printed last went nowhere
+_PROGRESS = re.compile(r"\s*([.FEsxX]*)\s*(\[ *\d+%\])?\s*")
+"""What pytest prints while it goes on, which says nothing."""
 
 # Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no conftest of anybody's.
 _COMMON = ["-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
@@ -62,7 +67,7 @@ def warmed(imports: Sequence[str]) -> Zygote:
 def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
     """Examine one submission, in a fork of the zygote at this path if there is one.
 
-    Raises GraderError if the process breaks, Stopped if `stop` is set meanwhile.
+    Raises GraderError if the process breaks, MachineError if something broke it, Stopped if `stop` is set meanwhile.
     """
     out = Path(task.out)
     (out / "examination.json").unlink(missing_ok=True)
@@ -72,10 +77,13 @@ def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
         file.write(msgspec.json.encode(task))
     (out / "pytest.ini").write_text("[pytest]\n")
     try:
-        code = _run(_words(task, task_file, out), out, deadline(task.assignment), stop, zygote)
+        words, seconds = _words(task, task_file, out), deadline(task.assignment)
+        code = _run(words, out, seconds, stop, zygote)
+        if zygote and code is None:  # the warm interpreter was killed, and what it had started with it
+            code = _run(words, out, seconds, stop)
     finally:
-        task_file.unlink()
-    return _read(out, code)
+        task_file.unlink(missing_ok=True)  # a check may have removed more than it should
+    return _read(out, code, quote=not task.hidden)
 
 
 def listed(checks: Sequence[str]) -> list[tuple[str, float]]:
@@ -105,8 +113,8 @@ def deadline(assignment: Assignment) -> float:
     return 4 * assignment.limits.seconds + _SPARE_SECONDS
 
 
-def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int:
-    """Run pytest with these words; its exit status."""
+def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int | None:
+    """Run pytest with these words; its exit status, or None if that is not known."""
     with ExitStack() as ends:
         log = ends.enter_context((out / "pytest.log").open("wb"))
         process, status = _start(words, out, log.fileno(), zygote, ends)
@@ -118,7 +126,8 @@ def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zyg
                     if stop.is_set():
                         raise Stopped from None
                 else:
-                    return int(status.read() or -1) if status else code
+                    said = status.read() if status else code
+                    return int(said) if said != b"" else None
             raise GraderError(f"the checks did not end within {seconds:.0f} seconds.", where=str(out / "pytest.log"))
         finally:
             process.kill()  # its boxes die with it
@@ -138,7 +147,7 @@ def _start(
             pass
         else:
             order = {"module": "pytest", "arguments": words, "environment": _ENVIRONMENT, "cwd": str(out)}
-            with fork.stdin:
+            with suppress(BrokenPipeError), fork.stdin:  # it has been killed already, which is found below
                 fork.stdin.write(json.dumps(order).encode() + b"\n")
             return fork, status
         finally:
@@ -155,16 +164,34 @@ def _start(
     return process, None
 
 
-def _read(out: Path, code: int) -> Examination:
+def log(out: Path, most: int = _LOG_TAIL) -> str:
+    """The last of what the process printed, of which there may be any amount."""
+    try:
+        with (out / "pytest.log").open("rb") as printed:
+            printed.seek(max(0, printed.seek(0, os.SEEK_END) - most))
+            return printed.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
+    """The examination; `quote` the last thing that was printed if there is none, which students may see."""
     try:
         return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
     except (OSError, msgspec.DecodeError) as error:
-        log = (out / "pytest.log").read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()
-        said = log[-1] if log else "nothing was printed"
+        lines = [line.strip() for line in log(out).splitlines() if not _PROGRESS.fullmatch(line)]
+        said = f": {lines[-1]}" if quote and lines else "."
+        where = str(out / "pytest.log")
+        if code is None:
+            raise MachineError(f"the trusted pytest process was ended from outside{said}", where=where) from error
+        if code in (os.EX_IOERR, _LOG_UNWRITTEN) or not out.is_dir():
+            what = (
+                "what the checks found could not be written: the disk for temporary files is full, or a folder is gone."
+            )
+            raise MachineError(what, where=where, fix="free some space there") from error
         if code < 0:
-            raise MachineError(
-                f"the trusted pytest process was ended by signal {-code}: {said}", where=str(out / "pytest.log")
-            ) from error
-        raise GraderError(
-            f"the trusted pytest process ended with status {code} and no result: {said}", where=str(out / "pytest.log")
-        ) from error
+            name = (signal.strsignal(-code) or "unknown").lower()
+            how = f"ended by signal {-code} ({name})"
+            raise MachineError(f"the trusted pytest process was {how}{said}", where=where) from error
+        how = f"ended with status {code} and no result"
+        raise GraderError(f"the trusted pytest process {how}{said}", where=where) from error

@@ -12,6 +12,8 @@ import ctypes
 import importlib.util
 import inspect
 import json
+import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from coursekit.records import Check, Measurement, Target
 
 _LONGEST_HINT = 1000
+_MOST_BYTES = 250_000_000
+"""In one file: a check that prints without end must not fill the disk."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--coursekit-task"):
         # When the grader dies this process must not go on grading.
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         config.pluginmanager.register(Examiner(Path(config.getoption("--coursekit-task"))), "coursekit-examiner")
     if config.getoption("--coursekit-list"):
         config.pluginmanager.register(Lister(Path(config.getoption("--coursekit-list"))), "coursekit-lister")
@@ -127,6 +132,16 @@ class Examiner:
             self.attempt.begin()
         except CoursekitError as error:
             self.broken, self.machine = str(error), isinstance(error, MachineError)
+        except Exception as error:  # noqa: BLE001 - no check was asked yet, so it is our fault or the machine's
+            self.broken, self.machine = f"{type(error).__name__}: {error}", isinstance(error, OSError)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A check that ends the session takes the checks after it away."""
+        self.broken = self.broken or f"a check ended all others ({excinfo.typename})."
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """So does what breaks outside of any check; the log has the rest."""
+        self.broken = self.broken or f"asking the checks broke ({excinfo.typename})."
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The targets are checks too: `assignment.yaml::size`."""
@@ -170,12 +185,18 @@ class Examiner:
 
     def pytest_sessionfinish(self) -> None:
         """End the box and write down what became of it all."""
+        self.attempt.end()
+        try:
+            self._write_down()
+        except OSError as error:  # the exit status is all that is left to say it with
+            pytest.exit(f"the result could not be written: {error}", returncode=os.EX_IOERR)
+
+    def _write_down(self) -> None:
         import msgspec  # noqa: PLC0415 - other test suites must not pay for it
 
         from coursekit import shelf  # noqa: PLC0415 - likewise
         from coursekit.records import Examination  # noqa: PLC0415
 
-        self.attempt.end()
         out = Path(self.task.out)
         if self.attempt.executed is not None:
             (out / "executed.ipynb").write_text(json.dumps(self.attempt.executed, indent=1))
@@ -237,7 +258,8 @@ class Examiner:
         if isinstance(error, AssertionError | StudentError) and call.when == "call":
             return self._check(item, name, "failed", self._hint(item, call.excinfo))
         self.machine = self.machine or isinstance(error, MachineError)
-        what = str(error) if isinstance(error, MachineError) else f"{type(error).__name__}: {error}"
+        kind = f"{type(error).__name__}: {error}"
+        what = f"{error} {error.fix}".strip() if isinstance(error, MachineError) else kind
         if self._is_hidden(item) and not isinstance(error, CoursekitError):  # the log has the rest
             at = call.excinfo.traceback[-1]
             what = f"{type(error).__name__} in {Path(at.path).name}, line {at.lineno + 1}"

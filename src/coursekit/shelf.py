@@ -145,7 +145,8 @@ def sweep_scratch(older: float = 60.0) -> None:
     """
     for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         with suppress(OSError):
-            if path.lstat().st_uid != os.getuid() or time.time() - path.lstat().st_mtime < older:
+            # One from the future is as old as it seems young: the clock was set back since.
+            if path.lstat().st_uid != os.getuid() or abs(time.time() - path.lstat().st_mtime) < older:
                 continue
             held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:

@@ -27,8 +27,8 @@ def put_in_place(fresh: Path, place: Path) -> Path:
             place.rename(before)
         try:
             fresh.rename(place)
-        except OSError:
-            if before.exists():
+        except BaseException:  # whoever stops the grader here must not take the old one away
+            if before.exists() and not place.exists():
                 before.rename(place)
             raise
     return place

@@ -7,17 +7,21 @@ what no reader prints, is not.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from coursekit.errors import ToolError, UnreadableWork
+from coursekit.measure import packages
 from coursekit.measure.documents import MODEL_FILE, Missing, Problem
 from coursekit.records import Finished, RunInside
 
 UNKNOWN = "unknown"
 """The value of a figure that cannot be had; its note says why."""
+
+_NO_MODULE = re.compile(r"(?:ModuleNotFoundError: No module named|ImportError: cannot import name '\w+' from) '(\w+)")
 
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """The signals by which a native library ends when its input breaks it."""
@@ -36,6 +40,7 @@ def ask(
     `reader` names the library in the sentences. Raises `UnreadableWork` if the model stops or crashes it and
     `ToolError` if it fails by itself.
     """
+    packages.refuse_others("ai-edge-litert")  # with it every program here reads a file
     module = f"coursekit.measure.inside.{program}"
     finished = inside([module, *arguments], {MODEL_FILE: model, **(files or {})})
     if finished.stopped:
@@ -45,6 +50,8 @@ def ask(
         raise UnreadableWork(f"Your model makes {reader} crash ({CRASHES[signal]}).")
     if finished.returncode != 0:
         lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["it printed nothing"]
+        if lacks := _NO_MODULE.match(lines[-1]):
+            raise packages.missing(lacks[1].replace("_", "-"))
         raise ToolError(f"{reader} ended with status {finished.returncode}: {clean(lines[-1])}", where=module)
     return finished.stdout
 
@@ -76,10 +83,7 @@ def decode(printed: bytes, answers: Any, reader: str) -> Any:
     if isinstance(document, Problem):
         raise UnreadableWork(clean(document.what, 400), fix=clean(document.fix, 400))
     if isinstance(document, Missing):
-        package = clean(document.package)
-        raise ToolError(
-            f"the Python package {package} is not installed.", fix=f"pip install 'coursekit[{clean(document.extra)}]'"
-        )
+        raise packages.missing(clean(document.package), clean(document.extra))
     return document
 
 

@@ -11,6 +11,7 @@ Parity is found by running both on the same inputs (`inside/parity.py`), each wi
 
 from __future__ import annotations
 
+from coursekit.measure import packages
 from coursekit.measure.asking import UNKNOWN, ask, clean, decode
 from coursekit.measure.documents import Arena, CannotRun
 from coursekit.profiles import Profile
@@ -39,6 +40,7 @@ class TFLM:
         """Run the model, give what the allocator reports and how far the outputs are from LiteRT's."""
         if profile and self.name not in profile.engines.values():
             return ()
+        packages.refuse_others("tflite-micro", "tflm")
         found: Arena | CannotRun = decode(ask(inside, "tflm", _READER, model), Arena | CannotRun, _READER)
         note = parity_note = ""
         values: list[int | str]

@@ -51,6 +51,10 @@ class Box(Protocol):
         """The folder for a kernel's sockets, as the program inside names it."""
 
     @property
+    def fault(self) -> str:
+        """How somebody outside ended the box, which is nobody's fault in it; nothing if that has not happened."""
+
+    @property
     def host_sockets(self) -> str:
         """The same folder, as the grader reaches it."""
 

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -33,6 +33,7 @@ from coursekit.sandbox.watch import Watch
 _LAUNCH = Path(__file__).with_name("launch.py")
 # It reads what nobody writes until the grader closes the pipe or ends, however that happens.
 _HOLD = ("/bin/sh", "-c", "echo ready; exec cat")
+_GUARD = 'read -r box && cat && kill -s KILL -- "-$box"'
 _FIRST = 1  # the number of the box's first process in the box
 _PLACES = "/usr/bin:/bin:/usr/local/bin"
 _START_SECONDS = 20.0
@@ -79,13 +80,22 @@ class BwrapBox:
         self.limits = limits
         self._entered = self._closed = False
         self._seccomp = seccomp.program()
+        try:
+            self._open_box()
+        except OSError as error:
+            raise SandboxError(f"no box can be made here: {error}.", fix=_remedy(str(error))) from error
+
+    def _open_box(self) -> None:
+        """Make it, or leave nothing of it."""
         with ExitStack() as ends:
             self._uid = Uid() if os.geteuid() == 0 else None
             if self._uid:
                 ends.callback(self._uid.release)
-            self._process, status = self._launch(ends)
-            ends.callback(_end, self._process)
-            first = self._wait_until_ready(status)
+            with _guard() as protect:
+                self._process, status = self._launch(ends)
+                ends.callback(_end, self._process)
+                protect(self._process)
+                first = self._wait_until_ready(status)
             self._pidfd = os.pidfd_open(first)
             ends.callback(os.close, self._pidfd)
             self._root = self._open_root(first, ends)
@@ -93,7 +103,7 @@ class BwrapBox:
                 self._open(path, ends) for path in ("/proc", mounts.WORK, *mounts.WRITABLE)
             ]
             self.watch = Watch(
-                limits,
+                self.limits,
                 self._proc,
                 self.processes,
                 self._kill,
@@ -167,8 +177,7 @@ class BwrapBox:
         ends = time.monotonic() + _START_SECONDS
         if _line(self._process.stdout, ends) == b"ready":
             return int(json.loads(_line(status, ends))["child-pid"])
-        self._process.kill()
-        self._process.wait()
+        _kill_all(self._process)
         os.set_blocking(self._process.stderr.fileno(), False)
         said = (self._process.stderr.read(_MOST_SAID) or b"").decode(errors="replace").strip()
         late = f"it was not ready after {_START_SECONDS:.0f} seconds"
@@ -210,6 +219,12 @@ class BwrapBox:
 
     def entered(self, helper: int) -> None:
         """See Box.entered. The namespace knows what is in the box."""
+
+    @property
+    def fault(self) -> str:
+        """See Box.fault. Nothing in the box can send a signal to bubblewrap itself, which is outside."""
+        code = self._process.poll()
+        return f"bubblewrap was ended by signal {-code}" if code is not None and code < 0 else ""
 
     @property
     def host_sockets(self) -> str:
@@ -259,11 +274,44 @@ class BwrapBox:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End bubblewrap itself, if that has not happened, and close its pipes."""
-    process.kill()
-    process.wait()
+    _kill_all(process)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """End bubblewrap and its child: one that lost its parent before it was told to go on would wait for ever."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it was started as a session of its own
+    process.wait()
+
+
+@contextmanager
+def _guard() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Whoever ends the grader while a box starts, and however: a process by itself ends what has been started.
+
+    Once the box stands, its first process ends with the grader.
+    """
+    with subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        start_new_session=True,
+        cwd="/",
+    ) as guard:
+
+        def protect(process: subprocess.Popen[bytes]) -> None:
+            assert guard.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
+            guard.stdin.write(f"{process.pid}\n".encode())
+
+        try:
+            yield protect
+        finally:
+            guard.kill()
 
 
 def _line(source: IO[bytes], ends: float) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import time
 import warnings
@@ -377,9 +378,19 @@ class Kernel:
             self._wait_for_exit()
         if watch.reason:
             return self._ended()
-        if self._program.poll() is not None:
+        code = self._program.poll()
+        if code is not None:
+            self._refuse_fault(code)
             return "the kernel ended by itself, as after os._exit() or a crash"
         return "it closed the kernel's sockets" if end else ""
+
+    def _refuse_fault(self, code: int) -> None:
+        """Raise SandboxError if it was not the kernel that ended itself, as far as that can be told from outside."""
+        fault = self.box.fault
+        if not fault and code == -signal.SIGKILL and self.box.watch.memory_ran_out:
+            fault = "the memory of this machine, or of what it gives the grader, ran out"
+        if fault:
+            raise SandboxError(f"a box was ended from outside: {fault}.", fix="grade again, or fewer at once")
 
     def _wait_for_exit(self) -> None:
         """A kernel that ends closes its sockets first; its exit is known a little later."""

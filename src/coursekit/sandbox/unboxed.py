@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,12 +23,15 @@ from coursekit.sandbox.watch import Watch
 
 _KILL_SECONDS = 10.0
 _ROUND_SECONDS = 0.005
+_REMOVER = 'cat; chmod -R u+rwX -- "$1"; rm -rf -- "$1"'
+"""It reads what nobody writes."""
 
 
 class UnboxedBox:
     """A temporary folder, and the processes that come from the program that was started in it."""
 
     name = "none"
+    fault = ""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -36,7 +39,7 @@ class UnboxedBox:
         self._closed = False
         with ExitStack() as ends:
             root = Path(tempfile.mkdtemp(prefix="coursekit-"))
-            ends.callback(_remove, root)
+            ends.callback(_removing(root))
             self.work, self.sockets, self.home = f"{root}/work", f"{root}/kernel", f"{root}/home"
             self.host_sockets = self.sockets
             for folder in (self.work, self.sockets, self.home):
@@ -104,9 +107,24 @@ class UnboxedBox:
             self._kill()
 
 
-def _remove(root: Path) -> None:
-    """Delete a folder that a stranger filled: as deep as they liked, and with rights taken away."""
-    subprocess.run(["/bin/chmod", "-R", "u+rwX", "--", str(root)], check=False, stderr=subprocess.DEVNULL)
-    subprocess.run(["/bin/rm", "-rf", "--", str(root)], check=False, stderr=subprocess.DEVNULL)
-    if root.exists():
-        raise SandboxError(f"the folder {root} cannot be deleted.", fix="delete it by hand")
+def _removing(root: Path) -> Callable[[], None]:
+    """Have a process by itself delete the folder once this one asks for it, or has ended however that happens.
+
+    A stranger filled it: as deep as they liked, and with rights taken away.
+    """
+    remover = subprocess.Popen(
+        ["/bin/sh", "-c", _REMOVER, "sh", str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+
+    def remove() -> None:
+        with remover:  # which closes the pipe that it reads, and waits
+            pass
+        if root.exists():
+            raise SandboxError(f"the folder {root} cannot be deleted.", fix="delete it by hand")
+
+    return remove

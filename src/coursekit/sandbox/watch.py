@@ -32,6 +32,14 @@ def _free() -> int:
     return _LEAST_FREE_BYTES
 
 
+def _ended_for_memory() -> int:
+    """Processes that the kernel ended since this machine started because memory ran out, in a container's limit too."""
+    for line in Path("/proc/vmstat").read_text().splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
 class Watch:
     """A thread that looks at a box until it is told to stop or has reason to end it.
 
@@ -53,6 +61,7 @@ class Watch:
         self.our_fault = False
         self.cpu_seconds = 0.0
         self.peak_memory_bytes = 0
+        self._ended_before = _ended_for_memory()
         self._limits, self._proc, self._pids, self._end = limits, folder, pids, end
         self._file_systems, self._sockets = file_systems, sockets
         self._stop = threading.Event()
@@ -68,6 +77,11 @@ class Watch:
             self.reason = f"a watch that broke ({type(error).__name__}: {error})"
         if self.reason:
             self._end()
+
+    @property
+    def memory_ran_out(self) -> bool:
+        """Whether the kernel has ended any process of this machine for want of memory since the watch began."""
+        return _ended_for_memory() > self._ended_before
 
     def give_up(self, reason: str) -> None:
         """End the box for a reason that somebody else saw."""

@@ -16,15 +16,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from coursekit.warm import zygote as program
 from coursekit.warm.zygote import REQUEST
 
 _MOST_DEATHS = 3
 _ANSWER_SECONDS = 120.0  # it may still be importing
 _WAITING = 256
+_TURN_SECONDS = 0.1
 
 
 class Cold(Exception):
@@ -81,13 +83,24 @@ def fork(zygote: str, files: Sequence[int], *, output: int) -> Fork:
         try:
             with socket.socket(socket.AF_UNIX) as asking:
                 asking.settimeout(_ANSWER_SECONDS)
-                asking.connect(zygote)
+                with _short(zygote) as path:
+                    asking.connect(path)
                 socket.send_fds(asking, [REQUEST], [reading, *(end for end, _ in streams), *files])
                 said, (hold, *_), _, _ = socket.recv_fds(asking, 32, 1)
         except (OSError, ValueError) as error:
             raise Cold(f"the warm interpreter does not answer: {error}") from error
         kept.pop_all()
         return Fork(int(said), hold, stdin, streams[0][1], streams[1][1])
+
+
+@contextlib.contextmanager
+def _short(path: str) -> Iterator[str]:
+    """A name of this file that a socket can have: 107 bytes, and a folder for temporary files may lie deep."""
+    folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{Path(path).name}"
+    finally:
+        os.close(folder)
 
 
 class Zygote:
@@ -102,7 +115,8 @@ class Zygote:
             folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="coursekit-warm-"))
             self.path = str(Path(folder) / "zygote")
             self._listener = ends.enter_context(socket.socket(socket.AF_UNIX))
-            self._listener.bind(self.path)
+            with _short(self.path) as path:
+                self._listener.bind(path)
             self._listener.listen(_WAITING)
             self._life, keeping = os.pipe()
             ends.callback(os.close, self._life)
@@ -115,7 +129,7 @@ class Zygote:
     def _start(self) -> subprocess.Popen[bytes]:
         files = (self._listener.fileno(), self._life)
         return subprocess.Popen(
-            [sys.executable, "-m", "coursekit.warm.zygote", *map(str, files), self._function, *self._preload],
+            [sys.executable, "-m", program.__name__, *map(str, files), self.path, self._function, *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -134,10 +148,18 @@ class Zygote:
                 return
             self._deaths += 1
             if self.cold or self._deaths >= _MOST_DEATHS:
-                self.cold = self.cold or f"the warm interpreter died {self._deaths} times"
-                self._listener.close()  # whoever asks now is told at once
+                self._give_up(f"the warm interpreter died {self._deaths} times")
                 return
-            self._process = self._start()
+            try:
+                self._process = self._start()
+            except OSError as error:
+                self._give_up(f"the warm interpreter died and could not be started again ({error.strerror})")
+                return
+
+    def _give_up(self, why: str) -> None:
+        """From here on everything starts cold."""
+        self.cold = self.cold or why
+        self._listener.close()  # whoever asks now is told at once
 
     def _hear(self) -> None:
         """What it says once it has imported everything."""
@@ -151,6 +173,9 @@ class Zygote:
     def close(self) -> None:
         """End it; what it has started goes on."""
         self._closed.set()
+        while self._thread.is_alive():  # it may be starting the next one at this moment
+            self._process.kill()
+            self._thread.join(_TURN_SECONDS)
         self._process.kill()
-        self._thread.join()
+        self._process.wait()
         self._ends.close()
