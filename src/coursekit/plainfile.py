@@ -30,9 +30,17 @@ _KINDS = (
 
 def _parts(path: str) -> tuple[str, ...]:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not _is_name(path):
         raise UnreadableWork(f"'{path}' is not a path inside the submission.")
     return pure.parts
+
+
+def _is_name(path: str) -> bool:
+    """Whether a file could be called this at all."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 @contextmanager
