@@ -145,6 +145,45 @@ def _damaged(wholes, number, edits):
     return bytes(data)
 
 
+def changed(tree):
+    """The tree as JSON with a few values replaced by anything, taken out, or written twice."""
+    edits = st.lists(
+        st.tuples(st.integers(0, 2**20), st.sampled_from(["put", "drop", "twice", "count"]), JUNK), max_size=3
+    )
+    return edits.map(lambda drawn: as_bytes(_changed(tree, drawn)))
+
+
+def _changed(tree, edits):
+    root = _paired([tree])
+    for number, kind, junk in edits:
+        places = list(_places(root))
+        holder, at = places[number % len(places)]
+        pair = isinstance(holder, Pairs)
+        value = holder[at][1] if pair else holder[at]
+        new = value + 1 if kind == "count" and isinstance(value, int | float) else junk
+        if kind == "drop" and holder is not root:
+            del holder[at]
+        elif kind == "twice" and holder is not root:
+            holder.append(holder[at])
+        else:
+            holder[at] = (holder[at][0], new) if pair else new
+    return root[0]
+
+
+def _paired(tree):
+    if isinstance(tree, dict):
+        return Pairs((name, _paired(value)) for name, value in tree.items())
+    return [_paired(value) for value in tree] if isinstance(tree, list | tuple) else tree
+
+
+def _places(tree):
+    for at, held in enumerate(tree):
+        yield tree, at
+        value = held[1] if isinstance(tree, Pairs) else held
+        if isinstance(value, list):
+            yield from _places(value)
+
+
 # --- What must be said ------------------------------------------------------------------------------------------------
 
 

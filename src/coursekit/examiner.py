@@ -158,7 +158,7 @@ def _start(
 def _read(out: Path, code: int) -> Examination:
     try:
         return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         log = (out / "pytest.log").read_text(errors="replace")[-_LOG_TAIL:].strip().splitlines()
         said = log[-1] if log else "nothing was printed"
         if code < 0:

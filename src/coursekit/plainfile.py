@@ -43,6 +43,15 @@ def _is_name(path: str) -> bool:
         return False
 
 
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a name are UTF-8, so that it can be written down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
 def _parent(root: int, parts: tuple[str, ...], path: str) -> Iterator[int]:
     """The folder that holds the file, reached link by link from `root`."""
@@ -138,10 +147,11 @@ def strange_entries(folder: Path, most: int = 1000) -> dict[str, int | str]:
 
 
 def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    """What lies in a folder, by name, without what is hidden or has gone."""
+    """What lies in a folder, by name, without what is hidden, has gone, or has a name that is no text."""
     found = []
     try:
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "__pycache__")))
+        names = [name for name in names if _is_text(name)]
     except OSError:  # not a folder any more, or not for us
         return []
     for name in names:
