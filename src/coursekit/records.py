@@ -391,6 +391,8 @@ class Task(Record, frozen=True, kw_only=True):
     zygotes: Zygotes = Zygotes()
     out: str
     """Folder for `examination.json` and the executed notebook."""
+    hidden_from: int = 0
+    """Number of the first code cell, from 1, that holds tests which students do not have; 0 if none does."""
     run_key: str = ""
     """What the run is kept under; empty if it is not to be kept."""
     kept: str = ""
