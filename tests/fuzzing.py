@@ -53,8 +53,11 @@ def seeds(what):
     return sorted((SEEDS / what).glob("*"))
 
 
-def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes):
-    """Make a test of a function of one input, and of fixtures; `write` and `read` turn an input to a file and back."""
+def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes, slow=False):
+    """Make a test of a function of one input, and of fixtures; `write` and `read` turn an input to a file and back.
+
+    A slow one takes seconds, and its inputs are not made smaller. An error whose `culprit` is set is about that alone.
+    """
 
     def decorate(check):
         worst = {}
@@ -62,10 +65,10 @@ def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes):
         def once(example, fixtures):
             TRIED[name] = (TRIED[name][0] + 1, 0)
             try:
-                with soon():
+                with soon(60 * MOST_SECONDS if slow else MOST_SECONDS):
                     check(example, **fixtures)
             except Exception as error:
-                worst[_place(error)] = example
+                worst[_place(error)] = getattr(error, "culprit", example)
                 raise
 
         def test(**fixtures):
@@ -73,7 +76,7 @@ def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes):
             TRIED[name] = (0, 0)
             for file in seeds(what):
                 try:
-                    with soon():
+                    with soon(60 * MOST_SECONDS if slow else MOST_SECONDS):
                         check(read(file.read_bytes()), **fixtures)
                 except Exception as error:
                     error.add_note(f"the seed is {file}")
@@ -82,7 +85,7 @@ def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes):
             while True:
                 drawn = given(strategy)(lambda example: once(example, fixtures))
                 try:
-                    _set(drawn, examples)()
+                    _set(drawn, examples, slow)()
                 except Exception:
                     _keep(what, [write(example) for example in worst.values()])
                     TRIED[name] = (TRIED[name][0], len(worst))
@@ -100,12 +103,12 @@ def fuzzed(what, strategy, *, examples=60, weight=1.0, write=bytes, read=bytes):
     return decorate
 
 
-def _set(drawn, examples):
+def _set(drawn, examples, slow):
     """The test as `make test` runs it, or as `make fuzz` does, a round at a time."""
-    phases = (Phase.generate, Phase.target, Phase.shrink)
+    phases = (Phase.generate,) if slow else (Phase.generate, Phase.target, Phase.shrink)
     common = {"deadline": None, "database": None, "print_blob": True, "suppress_health_check": _QUIET, "phases": phases}
     if SECONDS:
-        return settings(max_examples=max(examples, _ROUND), derandomize=False, **common)(drawn)
+        return settings(max_examples=examples if slow else max(examples, _ROUND), derandomize=False, **common)(drawn)
     return settings(max_examples=examples, derandomize=True, **common)(drawn)
 
 
