@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 COVERED := $(wildcard src tests assignments autograder benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint prove format lock sandbox clean bench bench-repeat bench-forgeries
+.PHONY: help demo test fuzz lint prove format lock sandbox clean bench bench-repeat bench-forgeries
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,10 @@ demo: $(READY) sandbox  ## grade a made-up class of six and show the results
 test: $(READY) sandbox postgresql sshd  ## every test; under ten minutes on two cores
 	@$(BIN)/python -m pytest -m "not box" -q
 	@$(BIN)/python -m pytest -m box -q -n 2 --dist loadfile --durations=10
+
+SECONDS ?= 600
+fuzz: $(READY) sandbox  ## make up hostile inputs at random: make fuzz SECONDS=600; what breaks is kept in tests/seeds
+	@$(BIN)/python -m pytest tests/test_fuzz_*.py -q --fuzz-seconds $(SECONDS)
 
 lint: $(READY)  ## ruff and mypy --strict
 	@$(BIN)/ruff check $(COVERED)
@@ -67,4 +71,4 @@ lock:  ## pin every dependency again, with hashes and without addresses
 		--prerelease if-necessary-or-explicit --quiet --output-file requirements.lock
 
 clean:  ## remove what these commands made
-	@rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -146,6 +146,21 @@ def tiled_by_input() -> bytes:
     )
 
 
+def shaped_by_value() -> bytes:
+    """Its output has the shape that the values of its input say."""
+    whole = Tensor(name="whole", shape=(1, 4), dtype="INT32")
+    flat = Tensor(name="flat", shape=(4,), dtype="INT32")
+    one = Tensor(name="one", shape=(), dtype="FLOAT32", data=np.array(1, np.float32))
+    return build(
+        [floats("x", 1, 4), whole, numbers("four", 4), flat, one, floats("y", 1, 1, 1, 1)],
+        [
+            Operator(name="CAST", inputs=(0,), outputs=(1,)),
+            Operator(name="RESHAPE", inputs=(1, 2), outputs=(3,)),
+            Operator(name="FILL", inputs=(3, 4), outputs=(5,)),
+        ],
+    )
+
+
 def where() -> bytes:
     """The places of its input that are true: as many rows as there are."""
     return build(

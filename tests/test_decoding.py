@@ -117,7 +117,7 @@ def test_a_file_that_is_not_plain_yaml_is_refused_in_one_sentence(text: str | by
 
 
 def test_yaml_cannot_make_python_objects():
-    assert "could not determine a constructor" in refusal("!!python/object/apply:os.system [ls]").what
+    assert refusal("!!python/object/apply:os.system [ls]").what == "line 1: a tag (!!name) cannot be used here."
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"title": 1}', b"[" * 100_000, b'{"title": "\xff"}'])

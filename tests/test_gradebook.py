@@ -728,7 +728,7 @@ def test_a_feedback_page_runs_nothing_of_a_students_making(released, tmp_path):
     page = (folder / "squares.html").read_text()
     for live in ("<script>alert", "<img onerror", "onerror=alert(3)>", 'href="javascript', "<iframe", 'href="data:'):
         assert live not in page
-    assert page.count("<script") == 2  # MathJax and its settings, from nbgrader's template
+    assert "<script" not in page
     assert "$a &lt; b$" in page
 
 

@@ -218,6 +218,19 @@ def test_a_model_with_two_inputs_is_refused():
         measure.predict(models.added(), np.zeros((1, 4)), inside)
 
 
+@pytest.mark.parametrize("x", [[7321, 1, 1, 1], [1, -7321, 1, 1], [7321, 7321, 7321, 7321], [1, 7321, 0, 1]])
+def test_a_model_cannot_tell_its_inputs_by_the_shape_or_the_failure_of_its_output(x: list[float]):
+    with pytest.raises(UnreadableWork) as caught:
+        measure.predict(odd_models.shaped_by_value(), np.array([x], np.float32), inside)
+    assert "7321" not in caught.value.what
+
+
+def test_a_model_whose_output_has_another_shape_for_each_input_is_refused():
+    rows = np.array([[1, 2, 1, 1], [1, 3, 1, 1]], np.float32)
+    with pytest.raises(UnreadableWork, match="changes its shape from input to input"):
+        measure.predict(odd_models.shaped_by_value(), rows, inside)
+
+
 @pytest.mark.parametrize("x", [np.zeros((0, 4)), np.array(3.0), np.array(["a"])])
 def test_data_that_is_no_rows_of_numbers_is_the_graders_fault(x: np.ndarray):
     with pytest.raises(GraderError, match="it needs numbers, in rows"):

@@ -110,6 +110,15 @@ def test_a_path_that_leads_out_is_not_written(tmp_path):
         parcel.unpack_submission(data, tmp_path)
 
 
+ADA = Submission(student="ada", assignment="a", folder="")
+
+
+def test_the_score_of_another_submission_is_not_taken_for_what_was_asked():
+    graded = grading.Graded(score=Score(assignment="a", student="bob", status="scored", earned=1.0, possible=1.0))
+    with pytest.raises(ValueError, match="the score of another submission"):
+        parcel.unpack_graded(parcel.pack_graded(graded), ADA)
+
+
 def test_a_score_comes_back_as_it_was_and_a_hostile_notebook_with_it():
     at = datetime.fromisoformat("2027-02-12T23:59:00-05:00")
     score = Score(assignment="a", student="ada", status="scored", earned=1.1, possible=3.0)
@@ -123,7 +132,7 @@ def test_a_score_comes_back_as_it_was_and_a_hostile_notebook_with_it():
         runs={"a": b"\xff"},
         ran=True,
     )
-    back, notices = parcel.unpack_graded(parcel.pack_graded(graded, ["It is slow."]))
+    back, notices = parcel.unpack_graded(parcel.pack_graded(graded, ["It is slow."]), ADA)
     assert back.score == score
     assert back.executed == {"a": nb}
     assert back.submitted_at.isoformat() == at.isoformat()

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 _LEFT_OUT = "…"
 
 
-def as_written(source: str, message: str) -> str:
+def as_written(source: str, message: str, known: Collection[str] = ()) -> str:
     """Give the text of the assert in `source` that can have made this message, else an empty string.
 
-    Values that the assert fills in are left out: they come from the student's code.
+    Values that the assert fills in are left out, for they may come from the student's code; but not those that are
+    `known`, as words of the author's own are, nor a whole message that is.
     """
     for node in _messages(source):
         pieces = [piece if piece is None else _one_line(piece) for piece in _pieces(node)]
-        if any(piece and piece.strip() for piece in pieces) and _matches(message, pieces):
-            return _one_line("".join(_LEFT_OUT if piece is None else piece for piece in pieces)).strip()
-    return ""
+        if any(piece and piece.strip() for piece in pieces):
+            values = _filled(message, pieces)
+            if values is not None:
+                shown = iter([value if value.strip() in known else _LEFT_OUT for value in values])
+                return _one_line("".join(next(shown) if piece is None else piece for piece in _merged(pieces))).strip()
+    return message if message in known else ""
+
+
+def literals(source: str) -> set[str]:
+    """Give the texts that stand in `source` as they are, on one line each."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {_one_line(text).strip() for text in texts}
 
 
 def _messages(source: str) -> Iterator[ast.expr]:
@@ -48,18 +62,39 @@ def _pieces(node: ast.expr) -> Iterator[str | None]:
         yield None
 
 
-def _matches(message: str, pieces: Sequence[str | None]) -> bool:
-    """Tell whether the message is these pieces with something for each None; linear, for a message may be hostile."""
-    at, anything = 0, False
+def _merged(pieces: Sequence[str | None]) -> list[str | None]:
+    """Give the pieces with neighbours of a kind as one: between two values without text nothing can be told apart."""
+    merged: list[str | None] = []
     for piece in pieces:
+        if merged and isinstance(piece, str) and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif not merged or piece is not None or merged[-1] is not None:
+            merged.append(piece)
+    return merged
+
+
+def _filled(message: str, pieces: Sequence[str | None]) -> list[str] | None:
+    """Give what the message has in the place of each None, or None if it is not these pieces at all.
+
+    Linear, for a message may be hostile.
+    """
+    values, at, anything = [], 0, False
+    merged = _merged(pieces)
+    for number, piece in enumerate(merged):
         if piece is None:
             anything = True
             continue
-        found = message.find(piece, at) if anything else (at if message.startswith(piece, at) else -1)
-        if found < 0:
-            return False
+        last = number == len(merged) - 1
+        found = message.find(piece, at) if anything else at
+        if last:
+            found = max(at, len(message) - len(piece))
+        if not message.startswith(piece, found) or (found != at and not anything) or found < 0:
+            return None
+        values += [message[at:found]] * anything
         at, anything = found + len(piece), False
-    return anything or at == len(message) or (None in pieces and message.endswith(pieces[-1] or ""))
+    if anything:
+        values.append(message[at:])
+    return values if anything or at == len(message) else None
 
 
 def _one_line(text: str) -> str:

@@ -105,6 +105,14 @@ def has_hidden_tests(cell: GradedCell) -> bool:
     return cell.cell_type == "code" and cell.source != cell.released_source
 
 
+def hidden_from(notebook: Notebook, cells: Sequence[GradedCell]) -> int:
+    """Give the number of the first code cell, from 1, in which hidden tests run; 0 if there is none."""
+    hidden = {cell.id for cell in cells if has_hidden_tests(cell)}
+    code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    ids = (cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in code)
+    return next((number for number, name in enumerate(ids, start=1) if name in hidden), 0)
+
+
 def source_of(cell: Cell) -> str:
     """Give a cell's source, which a file may hold as lines."""
     return _joined(cell.get("source", ""))
@@ -179,7 +187,8 @@ def _earned(cell: GradedCell, outputs: Sequence[Mapping[str, Any]], after_hidden
             "A person must mark it; end the cell in a number, or in a statement for all or nothing."
         )
     if not 0 <= number <= points:
-        return "unscored", f"The cell '{cell.id}' gave {number:g} of {points:g} points. A person must mark it."
+        gave = "more points than there are, or fewer than none" if after_hidden else f"{number:g} of {points:g} points"
+        return "unscored", f"The cell '{cell.id}' gave {gave}. A person must mark it."
     return number, "" if number == points else f"{number:g} of {points:g} points."
 
 
@@ -234,6 +243,7 @@ def _hint(cell: GradedCell, error: Mapping[str, Any], after_hidden: bool) -> str
 
 
 def _builtin_name(name: str) -> str:
+    """Give the name of one of Python's own exceptions; any other may have been made to tell something."""
     kind = getattr(builtins, name, None)
     return name if isinstance(kind, type) and issubclass(kind, BaseException) else "An exception was raised."
 

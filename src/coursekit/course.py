@@ -14,12 +14,12 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from coursekit import decoding, specs
-from coursekit.errors import CourseError, StorageError, StudentError
+from coursekit.errors import CourseError, SpecError, StorageError, StudentError
 from coursekit.plainfile import plain_files, read_below
 from coursekit.records import Assignment, Case, Course, Score, Submission
 
@@ -28,6 +28,7 @@ _PLAIN_FILE = "nbgrader_config.py"
 _SEED_FILE = ".seed"
 _SEED_BYTES = 16
 _ID_LENGTH = 12
+_LONGEST_NAME = 255
 _MOST_BYTES = 500_000_000
 
 
@@ -87,6 +88,7 @@ def names(root: Path, source: str = "assignments") -> list[str]:
 
 def assignment(root: Path, name: str) -> Assignment:
     """The facts of one assignment. Raises CourseError if there is no such one, SpecError if its file is wrong."""
+    need_name(name)
     file = root / "assignments" / name / "assignment.yaml"
     if not file.is_file() and is_plain(root):
         raise CourseError(
@@ -101,6 +103,14 @@ def assignment(root: Path, name: str) -> Assignment:
     return specs.assignment(file.read_bytes(), f"assignments/{name}/assignment.yaml", name)
 
 
+def need_name(name: str) -> None:
+    """Refuse what no folder of this course could be called, before a file is looked for by it."""
+    plain = name.isprintable() and PurePosixPath(name).name == name and len(os.fsencode(name)) <= _LONGEST_NAME
+    if not plain:
+        fix = "an assignment is called like its folder."
+        raise CourseError(f"there is no assignment called '{name[:_LONGEST_NAME]}'.", fix=fix)
+
+
 def cases(root: Path, name: str, kind: str = "wrong") -> dict[str, Case]:
     """The known wrong answers of an assignment, by name."""
     folder = root / "autograder" / name / kind
@@ -113,11 +123,16 @@ def cases(root: Path, name: str, kind: str = "wrong") -> dict[str, Case]:
 
 def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Submission]:
     """What was handed in for an assignment, by student. Raises CourseError if a student named in `only` is missing."""
+    need_name(name)
     found = {
         folder.name: Submission(student=folder.name, assignment=name, folder=str(folder / name))
         for folder in (sorted(submitted.iterdir()) if submitted.is_dir() else ())
         if not folder.name.startswith(".") and not folder.is_symlink() and (folder / name).is_dir()
     }
+    for student in found:
+        if not student.isprintable():
+            fix = "rename it to the student's id."
+            raise CourseError("a folder here has a name that no student has.", where=str(submitted / student), fix=fix)
     for student in only:
         if student not in found:
             near = decoding.near(student, sorted(found))
@@ -162,9 +177,11 @@ def seed(root: Path, name: str) -> str:
         return ""
     if not file.exists():
         _make_once(file, f"{secrets.token_hex(_SEED_BYTES)}\n".encode())
-    text = file.read_text(encoding="utf-8").strip()
-    if not text:
-        raise CourseError("the seed file is empty.", where=str(file), fix="delete it, or write the term's seed into it")
+    text = file.read_bytes().decode("utf-8", "replace").strip()
+    if not text or not text.isprintable() or "\ufffd" in text:
+        raise CourseError(
+            "the seed file holds no seed.", where=str(file), fix="delete it, or write the term's seed into it"
+        )
     return text
 
 
@@ -216,9 +233,19 @@ def score(root: Path, student: str, name: str) -> Score | None:
 
 def scores(root: Path, name: str) -> list[Score]:
     """Every score kept for an assignment, by student. Raises SpecError for a file that is not one."""
+    need_name(name)
     folder = root / "scores"
-    files = sorted(folder.glob(f"*/{name}/score.json")) if folder.is_dir() else []
-    return [decoding.decode_json(file.read_bytes(), Score, str(file.relative_to(root))) for file in files]
+    students = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    return [_score(root, student, name) for student in students if score_file(root, student, name).is_file()]
+
+
+def _score(root: Path, student: str, name: str) -> Score:
+    file = score_file(root, student, name)
+    where = str(file.relative_to(root))
+    found = decoding.decode_json(file.read_bytes(), Score, where)
+    if (found.student, found.assignment) != (student, name):
+        raise SpecError("it is the score of another submission.", where=where, fix=f"run coursekit grade {name}")
+    return found
 
 
 def write(file: Path, data: bytes, *, mode: int = 0o644) -> None:

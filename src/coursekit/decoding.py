@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 MAX_YAML_BYTES = 1_000_000
 MAX_DEPTH = 32
+_MOST = 2**53
+"""The largest number that a file may hold: beyond it, readers of JSON round."""
 
 _WORDS = {
     "int": "a whole number",
@@ -73,16 +75,26 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse aliases, which a few lines of can make a file of any size, and deep nesting."""
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        """Refuse aliases, which a few lines of can make a file of any size, tags and deep nesting."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
             raise _Refused(f"line {line}: an alias (*name) cannot be used here.", "write the value out again.")
+        if getattr(event, "tag", None) is not None:
+            raise _Refused(f"line {line}: a tag (!!name) cannot be used here.", "write the value alone.")
         if self.depth == MAX_DEPTH:
             raise _Refused("is nested too deeply.")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        """Refuse halves of a character, which no file can hold."""
+        text: str = super().construct_scalar(node)
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise _Refused(f"line {node.start_mark.line + 1}: half a character (\\ud800 to \\udfff) is no text.")
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a name that is written twice: YAML itself would silently keep the last."""
@@ -126,12 +138,14 @@ def _convert(tree: object, type_: type[T], where: str) -> T:
 
 
 def _refuse_unclear(value: object, path: str, where: str) -> None:
-    """Refuse times without a zone and numbers that are not finite, anywhere in the record."""
+    """Refuse times without a zone, and numbers that are not finite or that nothing has so many of, in all of it."""
     if isinstance(value, datetime) and value.tzinfo is None:
         fix = f"write the offset from UTC too, as in {value.isoformat()}-05:00."
         raise SpecError(f"{path} is a time without a zone.", where=where, fix=fix)
     if isinstance(value, float) and not math.isfinite(value):
         raise SpecError(f"{path} must be a finite number, not {value}.", where=where)
+    if isinstance(value, int | float) and abs(value) > _MOST:
+        raise SpecError(f"{path} is beyond {_MOST:,}, either way.", where=where)
     for step, item in _items(value):
         _refuse_unclear(item, _join(path, step), where)
 
@@ -167,6 +181,9 @@ def _explain(message: str, tree: object, type_: Any, where: str) -> SpecError:
     if found := re.fullmatch(r"Object missing required field `(.*)`", fact):
         inside = f" in {path}" if path else ""
         return SpecError(f"the field '{found[1]}' is missing{inside}.", where=where, fix=f"add '{found[1]}: ...'.")
+    if place.startswith("`key`") and (found := re.fullmatch(r"Invalid enum value '(.*)'", fact, re.DOTALL)):
+        choices = _choices(_member(type_, dict, 0))
+        return SpecError(f"there is no '{found[1]}' in {path}.", where=where, fix=near(found[1], choices))
     if fact.startswith("Invalid enum value"):
         choices = _choices(type_)
         what = f"{path} must be {_one_of(repr(choice) for choice in choices)}, not {value!r}."

@@ -160,7 +160,7 @@ class _Elsewhere:
         if packed.cancelled():
             raise examiner.Stopped
         try:
-            graded, notices = parcel.unpack_graded(packed.result())
+            graded, notices = parcel.unpack_graded(packed.result(), submission)
         except MachineError:
             raise
         except Lost as error:

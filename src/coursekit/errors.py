@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import errno
 
+_LONGEST = 1_000
+
 
 class CoursekitError(Exception):
     """What happened, where, and how to mend it."""
@@ -20,6 +22,7 @@ class CoursekitError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        what, where, fix = map(_one_line, (what, where, fix))
         super().__init__(what)
         self.what = what
         self.where = where
@@ -27,6 +30,12 @@ class CoursekitError(Exception):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+
+def _one_line(text: str) -> str:
+    """Give the text as a terminal may show it, whoever wrote the names in it: on one line, and not too long."""
+    shown = text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 
 
 class StudentError(CoursekitError):

@@ -178,7 +178,7 @@ def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
     """The examination; `quote` the last thing that was printed if there is none, which students may see."""
     try:
         return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         lines = [line.strip() for line in log(out).splitlines() if not _PROGRESS.fullmatch(line)]
         said = f": {lines[-1]}" if quote and lines else "."
         where = str(out / "pytest.log")

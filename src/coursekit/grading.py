@@ -147,10 +147,11 @@ def _examine(
     plan: Plan, submission: Submission, depends: Ingredients, stem: str, out: Path, stop: threading.Event
 ) -> _Part:
     out.mkdir(mode=0o700)
-    restored, refusal = "", ""
+    restored, refusal, hidden_from = "", "", 0
     notes: tuple[str, ...] = ()
     try:
         nb, notes = _restored(plan, submission, stem)
+        hidden_from = cellgrades.hidden_from(nb, plan.cells[stem])
         restored = str(out / "restored.ipynb")
         Path(restored).write_text(json.dumps(nb))
     except StudentError as error:
@@ -170,6 +171,7 @@ def _examine(
         zygotes=plan.zygotes,
         out=str(out),
         watched=_watched(plan, stem),
+        hidden_from=hidden_from,
         run_key=run_key(depends, stem) if plan.kept else "",
         kept=str(shelf.run_file(Path(plan.kept) / submission.student, stem)) if plan.kept and not plan.anew else "",
     )

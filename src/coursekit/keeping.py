@@ -88,7 +88,7 @@ class Desk:
         if kept is None:
             return self._anew(student, every, now), (f"it was never graded{' to the end' if score else ''}",)
         if score is None or not self._is_whole(student, kept):
-            return self._anew(student, kept.stems, now), ("its score is not the one that was kept",)
+            return self._anew(student, every, now), ("its score is not the one that was kept",)
         differing = changes(kept.ingredients, now) if kept.ingredients.run else ()
         if score.status == "unscored":
             return self._anew(student, every, now), ("it has no score: something of ours broke", *differing)
@@ -115,9 +115,10 @@ class Desk:
         )
 
     def _is_whole(self, student: str, kept: Kept) -> bool:
-        """Whether score.json is the one that was kept."""
+        """Whether score.json is the one that was kept, of notebooks that this assignment has."""
         file = course.score_file(self._root, student, self.plan.assignment.name)
-        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == kept.score_sha256
+        known = set(kept.stems) <= set(self.plan.notebooks)
+        return known and file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == kept.score_sha256
 
     def _has_runs(self, student: str, stems: Sequence[str], now: Ingredients, *, whole: bool = True) -> bool:
         """Whether the runs of these notebooks are there, and may stand for new ones if they are to be `whole`."""

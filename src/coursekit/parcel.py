@@ -210,11 +210,14 @@ def pack_graded(graded: Graded, notices: Iterable[str] = ()) -> bytes:
     )
 
 
-def unpack_graded(data: bytes) -> tuple[Graded, tuple[str, ...]]:
-    """What was graded, and what there is to say. Raises msgspec.DecodeError for what is no such parcel."""
+def unpack_graded(data: bytes, submission: Submission) -> tuple[Graded, tuple[str, ...]]:
+    """What was graded of a submission, and what there is to say. Raises ValueError for what is no parcel of that."""
     parcel = msgspec.msgpack.decode(data, type=_GradedParcel)
+    score = msgspec.json.decode(parcel.score, type=Score)
+    if (score.student, score.assignment) != (submission.student, submission.assignment):
+        raise ValueError("what came back is the score of another submission")
     graded = Graded(
-        score=msgspec.json.decode(parcel.score, type=Score),
+        score=score,
         executed={stem: json.loads(nb) for stem, nb in parcel.executed.items()},
         submitted_at=datetime.fromisoformat(parcel.submitted_at) if parcel.submitted_at else None,
         log=parcel.log.decode(),

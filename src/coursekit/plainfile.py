@@ -32,9 +32,26 @@ _KINDS = (
 
 def _parts(path: str) -> tuple[str, ...]:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in path:
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not _is_name(path):
         raise UnreadableWork(f"'{path}' is not a path inside the submission.")
     return pure.parts
+
+
+def _is_name(path: str) -> bool:
+    """Whether a file could be called this at all."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a name are UTF-8, so that it can be written down."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -132,10 +149,11 @@ def strange_entries(folder: Path, most: int = 1000) -> dict[str, int | str]:
 
 
 def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    """What lies in a folder, by name, without what is hidden or has gone."""
+    """What lies in a folder, by name, without what is hidden, has gone, or has a name that is no text."""
     found = []
     try:
         names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "__pycache__")))
+        names = [name for name in names if _is_text(name)]
     except OSError:  # not a folder any more, or not for us
         return []
     for name in names:

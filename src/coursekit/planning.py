@@ -34,6 +34,7 @@ _ID_LENGTH = 12
 
 def plan(root: Path, settings: gradebook.Settings, name: str, sandbox: SandboxName) -> Plan:
     """The plan for one assignment. Raises CourseError if it was not released, SpecError if its files are wrong."""
+    course.need_name(name)
     facts = course.load(root)
     ours = (root / "assignments" / name / "assignment.yaml").is_file() or not settings.plain
     spec = course.assignment(root, name) if ours else Assignment(name=name, title=name, notebook="")

@@ -395,6 +395,8 @@ class Task(Record, frozen=True, kw_only=True):
     """Folder for `examination.json` and the executed notebook."""
     watched: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
     """Grade id of a cell with tests of its own -> their tools (name there -> what it is), and phrases students know."""
+    hidden_from: int = 0
+    """Number of the first code cell, from 1, that holds tests which students do not have; 0 if none does."""
     run_key: str = ""
     """What the run is kept under; empty if it is not to be kept."""
     kept: str = ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from coursekit import course, gradebook, planning, scoring
+from coursekit import course, gradebook, planning, scoring, shelf
 from coursekit.errors import CourseError
 from coursekit.records import Late, Record, Score
 from coursekit.report import html, table
@@ -25,12 +26,14 @@ class Reported(Record, frozen=True, kw_only=True):
 def report(root: Path, name: str) -> Reported:
     """Write `feedback/STUDENT/NAME/score.html` for every score, nbgrader's feedback, and `scores/NAME.csv`.
 
-    Raises CourseError if nothing has been graded yet.
+    Raises CourseError if nothing has been graded yet, or a score is not the one that was.
     """
     facts, settings = planning.facts(root)
     scores = course.scores(root, name)
     if not scores:
         raise CourseError(f"'{name}' has not been graded.", where=str(root), fix=f"run coursekit grade {name}")
+    for score in scores:
+        _refuse_changed(root, score)
     late = None if settings.plain else course.assignment(root, name).late or facts.late
     with gradebook.Gradebook(settings) as book:
         marks = book.marks(name)
@@ -39,6 +42,18 @@ def report(root: Path, name: str) -> Reported:
     file = root / "scores" / f"{name}.csv"
     course.write(file, table.class_csv(final).encode())
     return Reported(assignment=name, pages=pages, table=str(file))
+
+
+def _refuse_changed(root: Path, score: Score) -> None:
+    """Refuse a score that is not the one that grading sealed: a stopped grading, a disk or a person changed it."""
+    kept = shelf.load(shelf.folder(root, score.assignment, score.student))
+    file = course.score_file(root, score.student, score.assignment)
+    if kept is not None and hashlib.sha256(file.read_bytes()).hexdigest() != kept.score_sha256:
+        raise CourseError(
+            "it is not the score that was graded.",
+            where=str(file.relative_to(root)),
+            fix=f"run coursekit grade {score.assignment}",
+        )
 
 
 def _marked(

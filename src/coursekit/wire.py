@@ -129,7 +129,10 @@ def _array(inner: Any) -> np.ndarray[Any, Any]:
         raise Unsendable("it has an array whose size does not fit its shape")
     if name == "bool" and not set(data) <= {0, 1}:
         raise Unsendable("it has an array of truth values that are neither")
-    return np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape).astype(dtype)
+    try:
+        return np.frombuffer(data, dtype.newbyteorder("<")).reshape(shape).astype(dtype)
+    except ValueError as error:  # no values, in more dimensions than could ever have some
+        raise Unsendable("it has an array of an unknown form") from error
 
 
 def match(value: Any, expected: Any, where: str = "") -> None:

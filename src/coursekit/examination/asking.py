@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,8 @@ class Kernel:
         self._attempt = attempt
         self._conversation = Conversation(attempt, check)
         self._hidden = hidden
+        self.told: set[str] = set()
+        """Every text that functions were called with."""
         if attempt.executed is None:
             raise Blocked(f"The notebook could not be run. {attempt.run.reason}".strip())
 
@@ -70,6 +72,7 @@ class Kernel:
         what the value must be, as `wire.match` reads it; a tuple comes back as a tuple. Raises Wrong if the function
         is missing, raises, takes longer than `seconds` or returns something else.
         """
+        self.told.update(_texts(arguments))
         answer = self._conversation.ask(name, arguments, seconds)
         if answer.stopped:
             self._explain_stop(name, answer.stopped)
@@ -109,7 +112,8 @@ class Kernel:
         failures = self._attempt.run.failures
         if failures:
             first = failures[0]
-            raise Blocked(_cut(f"{name}() is not there: code cell {first.cell} raised {first.name}: {first.message}"))
+            said = f": {first.message}" if first.message else ""
+            raise Blocked(_cut(f"{name}() is not there: code cell {first.cell} raised {first.name}{said}"))
         raise Wrong(f"The notebook does not define {name}().")
 
 
@@ -133,6 +137,8 @@ class Bench:
     """Measures models, each figure once."""
 
     def __init__(self, inside: RunInside, folders: tuple[Path, ...]) -> None:
+        self.predictions = 0
+        """How often a model was fed."""
         self._inside, self._folders = measuring.once(inside), folders
         self._known: dict[tuple[str, str, str], Measurement] = {}
         self._compared: dict[tuple[str, str, str], Measurement | TimingError | None] = {}
@@ -175,6 +181,7 @@ class Bench:
 
     def predict(self, data: bytes, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The model's outputs for these inputs, as float32; labels stay here."""
+        self.predictions += 1
         return measuring.predict(data, x, self._inside)
 
 
@@ -189,35 +196,40 @@ class Model:
         self.data = attempt.artifacts[declared.path]
         self.path = declared.path
         self._bench = bench
+        self._secretive = bool(attempt.task.hidden_from) and declared.made_by == "notebook"
 
     def measure(self, metric: str, profile: str | None = None) -> Measurement:
         """One figure of the model; a model that has none is the student's failed check."""
         try:
             return self._bench.figure(self.data, metric, profile)
         except StudentError as error:
-            raise Wrong(str(error)) from None
+            raise self._wrong(error) from None
 
     def against(self, baseline: Model, profile: str) -> Measurement | None:
         """The model's time by the baseline's where models are timed; a model that cannot be run is a failed check."""
         try:
             return self._bench.compare(self.data, baseline.data, profile)
         except StudentError as error:
-            raise Wrong(str(error)) from None
+            raise self._wrong(error) from None
 
     def predict(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The outputs for inputs of shape (n, ...), as float32 of shape (n, classes)."""
         try:
             return self._bench.predict(self.data, x)
         except StudentError as error:
-            raise Wrong(str(error)) from None
+            raise self._wrong(error) from None
+
+    def _wrong(self, error: StudentError) -> Wrong:
+        """What is wrong with the model; not in the words of one that was made after hidden tests were seen."""
+        return Wrong("It cannot be measured; coursekit measure says why." if self._secretive else str(error))
 
     def accuracy(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
         """The share of inputs whose largest output is the label's."""
         from coursekit.measure.accuracy import right  # noqa: PLC0415 - the command line must not pay for numpy
 
         outputs = self.predict(x)
-        if outputs.ndim != 2 or len(outputs) != len(y):
-            raise Wrong(f"The model gives outputs of shape {outputs.shape}; one row of classes per input is needed.")
+        if outputs.ndim != 2 or len(outputs) != len(y):  # their shape may tell of the inputs, which are hidden
+            raise Wrong("The model does not give one row of classes for each input.")
         return right(outputs, y) / len(y)
 
 
@@ -318,6 +330,18 @@ def expected(spec: Any) -> str:
     if isinstance(spec, dict):
         return "a dict with " + ", ".join(f"'{key}': {expected(kind)}" for key, kind in spec.items())
     return names.get(spec, "another value")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in what a function is called with."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from (key, *_texts(item))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def _cut(text: str) -> str:

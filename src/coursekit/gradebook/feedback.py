@@ -3,12 +3,15 @@
 The page shows the student's text and code, the grader's comments and the points. What it does not show:
 
 - scripts and other live content: outputs are text and pictures, markup in text cells is cleaned (see `harmless`);
+- anything from elsewhere: nbgrader's page has a script of a stranger's server run beside the student's work, to draw
+  formulas; here a formula stands as it was written;
 - hidden tests: locked cells show the source that students got, and from the first cell with hidden tests on no output
   is shown but the message of a failed assert as its author wrote it, since code that ran with them may have read them.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +37,7 @@ from coursekit.gradebook.names import accept
 from coursekit.gradebook.originals import cells
 from coursekit.records import GradedCell
 
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
 _WITHHELD = "[Outputs from here on are not shown: this notebook has hidden tests.]"
 
 
@@ -57,6 +61,7 @@ def write_feedback(settings: Settings, student: str, name: str) -> Path:
             except (Exception, SystemExit) as error:  # nbgrader raises what its parts do
                 raise _refusal(chatter.cause(error), settings, graded) from error
         for page in sorted((Path(scratch) / student / name).glob("*.html")):
+            page.write_text(_SCRIPT.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
             page.replace(folder / page.name)
     copy_pictures(settings.release / name, folder)
     return folder

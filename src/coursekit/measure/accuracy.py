@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ _FED_BYTES = 32_000_000
 
 _Z = 1.959963984540054
 """The two-sided 95 % point of the normal distribution."""
+
+_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, ArithmeticError, SyntaxError, RuntimeError, TokenError)
+"""What NumPy raises for a file that is none of its own; it has Python read the header of an array."""
 
 _FIX = "save it with numpy.savez('data.npz', x=inputs, y=labels)."
 
@@ -43,13 +47,13 @@ def read(data: bytes, where: str) -> Samples:
             size = sum(each.file_size for each in packed.infolist())
         if size > _MOST_BYTES:
             raise UnreadableWork(f"it has {size:,} bytes when unpacked; {_MOST_BYTES:,} are the most.", where=where)
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        with np.errstate(all="raise"), np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             absent = [name for name in ("x", "y") if name not in arrays]
             if absent:
                 there = clean(", ".join(arrays.files)) or "nothing"
                 raise UnreadableWork(f"it has no array '{absent[0]}'; it has {there}.", where=where, fix=_FIX)
             x, y = arrays["x"], arrays["y"]
-    except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         what = "it holds Python objects" if "pickle" in str(error) else "it is not an .npz file that can be read"
         raise UnreadableWork(f"{what}: arrays of numbers are needed.", where=where, fix=_FIX) from error
     problem = _problem(x, y)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from coursekit.profiles import Profile
 from coursekit.records import Measurement, RunInside
 
 _READER = "LiteRT"
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\0..\{'descr': '<f4', 'fortran_order': False, "
+    rb"'shape': \((\d{1,18}(?:, \d{1,18}){0,31},?)\), \} *\n",
+    re.DOTALL,
+)
 
 
 class LiteRT:
@@ -72,18 +78,17 @@ def predict(model: bytes, x: npt.NDArray[Any], inside: RunInside) -> npt.NDArray
 
 
 def _outputs(printed: bytes, rows: int) -> npt.NDArray[np.float32]:
-    """Decode an .npy file from the box: nothing is allocated by the size it states."""
-    stream = io.BytesIO(printed)
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise ToolError(f"{_READER} gave outputs in version {version} of the array format.")
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
-    except ValueError as error:
-        raise ToolError(f"{_READER} gave outputs that cannot be read: {clean(str(error))}") from error
-    data = printed[stream.tell() :]
-    if by_columns or dtype != np.dtype("<f4") or shape[:1] != (rows,) or math.prod(shape) * 4 != len(data):
-        raise ToolError(f"{_READER} gave {len(data)} bytes as {dtype} of shape {by(*shape)} for {rows} inputs.")
+    """Decode an .npy file from the box, of the one form that our program writes, and by no size that it only states.
+
+    NumPy itself would have Python parse the header as an expression.
+    """
+    header = _HEADER.match(printed)
+    if header is None:
+        raise ToolError(f"{_READER} gave outputs that cannot be read.")
+    shape = tuple(int(size) for size in header[1].split(b",") if size)
+    data = printed[header.end() :]
+    if shape[:1] != (rows,) or math.prod(shape) * 4 != len(data):
+        raise ToolError(f"{_READER} gave {len(data)} bytes for an array of shape {by(*shape)} and {rows} inputs.")
     if math.prod(shape) == 0:
         raise UnreadableWork("Your model's output is empty.")
     return np.frombuffer(data, np.float32).reshape(shape)

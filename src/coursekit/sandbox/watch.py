@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from coursekit.records import Limits
@@ -123,6 +124,12 @@ class Watch:
             return ""
         words = proc.text(self._proc, self._sockets).split()  # "sockets: used 7 ..."
         return f"the limit of {_MAX_SOCKETS:,} sockets" if words and int(words[2]) > _MAX_SOCKETS else ""
+
+    def look(self) -> None:
+        """Look now at what was used so far; of a box that has ended nothing more is known."""
+        if not self._stop.is_set():
+            with suppress(OSError):  # it may be ending
+                self._sum(self._limits.memory_bytes)
 
     def stop(self) -> None:
         """Look no more, after one last look at what was used."""

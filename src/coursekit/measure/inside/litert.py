@@ -42,9 +42,15 @@ def predict(model: bytes) -> bytes:
     refuse_custom(read(model))
     x = np.load(io.BytesIO(Path(INPUT_FILE).read_bytes()), allow_pickle=False)
     try:
-        rows = _rows(interpreter(model), x)
+        running = interpreter(model)
+        _take(running, x.shape[1:])
+        running.allocate_tensors()
     except FAILURES as error:
         raise UnreadableWork(f"LiteRT cannot run your model: {said(error)}.") from error
+    try:
+        rows = _rows(running, x)
+    except FAILURES as error:  # its words may tell of the inputs, and those may be hidden
+        raise UnreadableWork("LiteRT cannot run your model on an input that it was fed.") from error
     if any(row.shape != rows[0].shape for row in rows):
         raise UnreadableWork("Your model's output changes its shape from input to input.")
     out = io.BytesIO()
@@ -53,9 +59,7 @@ def predict(model: bytes) -> bytes:
 
 
 def _rows(running: Any, x: Any) -> list[Any]:
-    """Give the outputs for each input; raises what LiteRT raises if it cannot run the model."""
-    _take(running, x.shape[1:])
-    running.allocate_tensors()
+    """Give the outputs for each input; raises what LiteRT raises if it cannot run the model on one."""
     source, sink = running.get_input_details()[0], running.get_output_details()[0]
     rows = []
     for sample in _quantize(x, source):  # one by one, as a device does: no figure depends on how many there are
@@ -100,7 +104,7 @@ def _quantize(x: Any, entry: Any) -> Any:
 def _dequantize(output: Any, entry: Any) -> Any:
     """Give the output of one input as float32, without the leading dimension of one."""
     if output.shape[:1] != (1,):
-        raise UnreadableWork(f"Your model gives {output.shape[0] if output.ndim else 0} outputs for one input.")
+        raise UnreadableWork("Your model does not give one output for one input.")
     scale, zero = entry["quantization"]
     if output.dtype not in _INTEGERS or not scale > 0:
         return output[0].astype(np.float32)
