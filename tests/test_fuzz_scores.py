@@ -17,7 +17,8 @@ import courses
 from coursekit import course, examiner, shelf
 from coursekit.cli import cli
 from coursekit.errors import CoursekitError
-from coursekit.records import Examination, Run, Score
+from coursekit.records import Run, Score
+from coursekit.tasks import Examination
 from fuzzing import fuzzed
 from made_up import JUNK, as_bytes, assert_one_sentence, changed, damaged
 

@@ -20,9 +20,10 @@ from coursekit.errors import CourseError
 from coursekit.examination.answers import Answers, Conversation
 from coursekit.examination.attempt import Attempt
 from coursekit.ingredients import Ingredients, changes, run_key
-from coursekit.records import Artifact, Assignment, Band, GradedCell, Late, Limits, Run, Submission, Target, Task
+from coursekit.records import Artifact, Assignment, Band, GradedCell, Late, Limits, Run, Submission, Target
 from coursekit.sandbox.kernel import Answer
 from coursekit.shelf import KeptRun
+from coursekit.tasks import Task
 
 NAME = "doubling"
 DUE = datetime(2027, 2, 12, 23, 59, tzinfo=UTC)

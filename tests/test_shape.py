@@ -13,7 +13,7 @@ PACKAGE = Path(coursekit.__file__).parent
 
 # From the ground up. A room imports from floors below its own, never from its own floor or above.
 FLOORS = (
-    ("words", {"records", "errors", "decoding", "plainfile"}),
+    ("words", {"records", "tasks", "errors", "decoding", "plainfile"}),
     (
         "pure",
         {
@@ -52,7 +52,13 @@ FLOORS = (
 FLOOR = {room: height for height, (_, rooms) in enumerate(FLOORS) for room in rooms}
 
 # What the ground rooms may know of each other, and a pure room that two others stand on.
-NEIGHBOURS = {("decoding", "errors"), ("plainfile", "errors"), ("cellgrades", "assertions"), ("cellgrades", "canaries")}
+NEIGHBOURS = {
+    ("tasks", "records"),
+    ("decoding", "errors"),
+    ("plainfile", "errors"),
+    ("cellgrades", "assertions"),
+    ("cellgrades", "canaries"),
+}
 NEIGHBOURS |= {("exposure", "canaries"), ("exposure", "notebook"), ("exposure", "specs")}
 NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost")}
 

@@ -14,7 +14,8 @@ from typing import Any
 from coursekit import cellgrades, examiner, notebook, sandbox, scoring, specs
 from coursekit.errors import MissingWork, SandboxError
 from coursekit.plainfile import plain_files, read_below
-from coursekit.records import Assignment, GradedCell, SandboxName, Score, Task
+from coursekit.records import Assignment, GradedCell, SandboxName, Score
+from coursekit.tasks import Task
 
 _MOST_BYTES = 110_000_000
 _DATA_BYTES = 500_000_000

@@ -23,7 +23,8 @@ import msgspec
 
 from coursekit import warm
 from coursekit.errors import GraderError, MachineError
-from coursekit.records import Assignment, Examination, Task
+from coursekit.records import Assignment
+from coursekit.tasks import Examination, Task
 from coursekit.warm import Zygote
 
 _SPARE_SECONDS = 600.0

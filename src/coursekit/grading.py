@@ -23,7 +23,6 @@ from coursekit.plainfile import read_below
 from coursekit.records import (
     Assignment,
     Check,
-    Examination,
     GradedCell,
     Late,
     Provenance,
@@ -31,10 +30,9 @@ from coursekit.records import (
     SandboxName,
     Score,
     Submission,
-    Task,
     Waiting,
-    Zygotes,
 )
+from coursekit.tasks import Examination, Task, Zygotes
 
 _MOST_BYTES = 110_000_000
 _LOG_BYTES = 1_000_000

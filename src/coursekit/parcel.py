@@ -20,7 +20,8 @@ from coursekit import __version__, course, shelf
 from coursekit.errors import StudentError
 from coursekit.grading import Graded, Plan
 from coursekit.plainfile import read_below, strange_entries
-from coursekit.records import Record, Score, Submission, Zygotes
+from coursekit.records import Record, Score, Submission
+from coursekit.tasks import Zygotes
 
 _MOST_BYTES = 500_000_000
 _RELEASE = "release"

@@ -89,7 +89,7 @@ class Examiner:
         from coursekit import sandbox  # noqa: PLC0415
         from coursekit.examination import asking  # noqa: PLC0415
         from coursekit.examination.attempt import Attempt, engine_limits  # noqa: PLC0415
-        from coursekit.records import Task  # noqa: PLC0415
+        from coursekit.tasks import Task  # noqa: PLC0415
 
         self.task = msgspec.json.decode(task_file.read_bytes(), type=Task)
         self.attempt = Attempt(self.task)
@@ -200,7 +200,7 @@ class Examiner:
         import msgspec  # noqa: PLC0415 - other test suites must not pay for it
 
         from coursekit import shelf  # noqa: PLC0415 - likewise
-        from coursekit.records import Examination  # noqa: PLC0415
+        from coursekit.tasks import Examination  # noqa: PLC0415
 
         out = Path(self.task.out)
         if self.attempt.executed is not None:

@@ -18,7 +18,7 @@ import msgspec
 
 from coursekit import examiner, measure, notebook, sandbox
 from coursekit.grading import Plan
-from coursekit.records import Zygotes
+from coursekit.tasks import Zygotes
 from coursekit.warm import Zygote
 
 _LAZY = {"tensorflow": ("keras",), "sklearn": ("sklearn.utils",)}

@@ -192,9 +192,9 @@ def doctor(attack: bool, only: tuple[str, ...], course: Path, sandbox: SandboxNa
     """Say what this machine can run, and what it lacks.
 
     Starts real boxes and tries every limit in them; in a course it also lists the test cells that would be safer as
-    checks outside. With --attack, over a hundred hostile submissions are graded by the real command in a course of its
-    own: as root, if you are, and as an ordinary user, with cold kernels and with warm ones. Leaves with 5 if submissions
-    cannot be graded safely here.
+    checks outside. With --attack, over a hundred hostile submissions are graded by the real command in a course of
+    its own: as root, if you are, and as an ordinary user, with cold kernels and with warm ones. Leaves with 5 if
+    submissions cannot be graded safely here.
     """
     from coursekit import doctor as doctors  # noqa: PLC0415 - help must come at once
     from coursekit.cli.tables import diagnosis_tables  # noqa: PLC0415

@@ -22,9 +22,10 @@ from coursekit.errors import MissingWork, StudentError
 from coursekit.examination.answers import Answers, Question
 from coursekit.examination.watching import watched
 from coursekit.plainfile import read_below
-from coursekit.records import Artifact, Collected, Failure, Limits, Run, Task
+from coursekit.records import Artifact, Collected, Failure, Limits, Run
 from coursekit.sandbox.kernel import Answer, CellResult, Kernel
 from coursekit.shelf import KeptRun
+from coursekit.tasks import Task
 
 _MOST_RESTARTS = 2
 _SHOWN = 500
