@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import fuzzing
 
 
@@ -9,6 +11,7 @@ def pytest_addoption(parser):
     parser.addoption("--fuzz-seconds", type=float, default=0, help="Fuzz at random for so long, all tests together.")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """Share the time among the fuzz tests; nothing else runs in that mode."""
     seconds = config.getoption("--fuzz-seconds")

@@ -24,7 +24,6 @@ TRIED: dict[str, tuple[int, int]] = {}
 """Name of a test -> how many inputs it tried at random, and how many of them were kept."""
 
 MOST_SECONDS = 10
-_ROUND = 250
 _QUIET = list(HealthCheck)
 
 
@@ -108,7 +107,7 @@ def _set(drawn, examples, slow):
     phases = (Phase.generate,) if slow else (Phase.generate, Phase.target, Phase.shrink)
     common = {"deadline": None, "database": None, "print_blob": True, "suppress_health_check": _QUIET, "phases": phases}
     if SECONDS:
-        return settings(max_examples=examples if slow else max(examples, _ROUND), derandomize=False, **common)(drawn)
+        return settings(max_examples=examples if slow else 2 * examples, derandomize=False, **common)(drawn)
     return settings(max_examples=examples, derandomize=True, **common)(drawn)
 
 

@@ -107,7 +107,7 @@ WHOLES = [json.dumps(RELEASE, indent=1).encode(), json.dumps(RELEASE | {"nbforma
 HANDED_IN = st.one_of(NOTEBOOKS.map(as_bytes), damaged(WHOLES), JUNK.map(as_bytes))
 
 
-@fuzzed("notebooks", HANDED_IN, examples=300, weight=3)
+@fuzzed("notebooks", HANDED_IN, examples=200, weight=3)
 def test_whatever_is_handed_in_becomes_a_notebook_with_the_release_s_cells_or_a_sentence(data):
     try:
         submitted = notebook.parse(data, "doubling.ipynb")
@@ -171,7 +171,7 @@ def as_file(published):
     return json.dumps(published, indent=1).encode()
 
 
-@fuzzed("outputs", PUBLISHED, examples=300, weight=2, write=as_file, read=json.loads)
+@fuzzed("outputs", PUBLISHED, examples=200, weight=2, write=as_file, read=json.loads)
 def test_whatever_a_cell_publishes_earns_points_of_its_own_or_waits_for_a_person(published):
     outputs = []
     for kind, content in published:

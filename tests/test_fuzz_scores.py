@@ -167,7 +167,7 @@ KEPT = {
 }
 
 
-@fuzzed("score.json", changed(SCORE), examples=25, weight=2)
+@fuzzed("score.json", changed(SCORE), examples=15, weight=2)
 def test_a_damaged_score_is_refused_or_graded_again_and_never_reported(data, graded):
     file = course.score_file(graded.root, "ada", NAME)
     with instead(file, data, graded.root / "autograded" / "ada"):
@@ -179,7 +179,7 @@ def test_a_damaged_score_is_refused_or_graded_again_and_never_reported(data, gra
         assert foreseen(graded) in {"check", "run"}
 
 
-@fuzzed("score.json", changed(SCORE), examples=25)
+@fuzzed("score.json", changed(SCORE), examples=15)
 def test_a_score_of_which_nothing_is_kept_is_shown_as_it_stands_or_refused(data, graded):
     file = course.score_file(graded.root, "ada", NAME)
     with instead(file, data, graded.root / "autograded" / "ada", graded.root / ".kept" / NAME / "ada"):
@@ -200,7 +200,7 @@ def foreseen(graded):
 
 
 @fuzzed(
-    "kept.json", st.one_of(changed(KEPT), st.integers(0, 2**20)), examples=60, weight=2, write=as_file, read=from_file
+    "kept.json", st.one_of(changed(KEPT), st.integers(0, 2**20)), examples=12, weight=2, write=as_file, read=from_file
 )
 def test_a_damaged_note_of_what_was_kept_costs_at_most_a_grading(data, graded):
     """A whole number changes that byte of the real file."""

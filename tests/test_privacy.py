@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from nbgrader.api import Gradebook as TheirGradebook
 
@@ -167,6 +168,10 @@ def test_no_name_stands_in_what_grading_prints_keeps_or_sends(root):
     said |= {str(path.relative_to(root)): path.read_bytes() for path in kept if path.is_file()}
     plan = planning.plan(root, planning.facts(root)[1], TESTED, "bwrap")
     said["the plan for a worker"] = parcel.pack_plan(plan)
+    for submission in course.submissions(root / "submitted", TESTED):
+        sent = msgspec.msgpack.decode(parcel.pack_submission(submission, {}))
+        assert FIRST.encode() in sent.pop("files")[f"{TESTED}.ipynb"]  # what they wrote themselves
+        said[f"what else is sent of {submission.student}"] = repr(sent).encode()
     assert {"raises", "prints", "forges"} <= {word for word in said["printed"].decode().split() if word.islower()}
     assert [where for where, data in said.items() if any(name.encode() in data for name in (FIRST, LAST, MAIL))] == []
 
