@@ -37,11 +37,13 @@ class Verdict(Record, frozen=True, kw_only=True):
     group: Group
     tried: str
     held_by: str
+    remains: str = ""
+    """What of it is not held, in the words of SECURITY.md."""
     ways: tuple[Tried, ...]
 
     @property
     def held(self) -> bool:
-        """Whether it was held in every way."""
+        """Whether it came to what is written down in every way; one that `remains` succeeds, as SECURITY.md says."""
         return all(each.held for each in self.ways)
 
 
@@ -110,9 +112,7 @@ def _attack(
         file.write_text(secret["file of the host"])
         temporary.mkdir()
         shutil.copytree(template, root)
-        told = {
-            name: ground.place_of(root, name, traps, file, temporary, token) for name in (ground.FORT, ground.VAULT)
-        }
+        told = {name: ground.place_of(root, name, traps, file, temporary, token) for name in ground.NAMES}
         ground.hand_in(root, chosen, told, secret)
         ways.hand_over(place, way)
         before, mounted = _fingerprint(root), ways.mounted()
@@ -148,9 +148,9 @@ def _grade(
 
     def look() -> None:
         done = sum(1 for _ in root.glob("scores/*/*/score.json"))
-        tell(f"As {way.user}, {way.start}: {done} of {total + 2} graded")
+        tell(f"As {way.user}, {way.start}: {done} of {total + len(ground.NAMES)} graded")
 
-    for name in (ground.FORT, ground.VAULT):
+    for name in ground.NAMES:
         for words in (["grade", name, *options], *([] if cold else [["report", name]])):
             look()
             said = ways.run(way, [*words, "--course", str(root)], place, environment, look)
@@ -165,7 +165,7 @@ def _grade(
 def _fingerprint(root: Path) -> str:
     """What instructors wrote and students handed in, in one word."""
     written = course.fingerprint([root / "assignments", root / "autograder", root / "release"])
-    seeds = [(root / "autograder" / name / ".seed").read_text() for name in (ground.FORT, ground.VAULT)]
+    seeds = [(root / "autograder" / name / ".seed").read_text() for name in ground.NAMES]
     return "".join([written, *seeds])
 
 

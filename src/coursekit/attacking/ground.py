@@ -23,8 +23,10 @@ from coursekit.records import Case
 
 HONEST = "honest"
 """Who hands in honest work beside all attackers."""
-FORT, VAULT = "fort", "vault"
-_ANSWERS = {FORT: "answer", VAULT: "export"}
+FORT, VAULT, CELLS = "fort", "vault", "cells"
+NAMES = (FORT, VAULT, CELLS)
+"""Functions to write, a model to make, and a test cell of the notebook's own."""
+_ANSWERS = {FORT: "answer", VAULT: "export", CELLS: "answer"}
 
 _LIMITS = """\
 limits:
@@ -79,6 +81,16 @@ targets:
   - {id: known, metric: accuracy, data: public, at_least: {pass: 0.8, full: 0.9}, points: 1}
   - {id: latency, metric: latency_ms, profile: nano33-ble-sense, at_most: {pass: 1, full: 0.5}, points: 2}
 """
+
+
+_OWN = """\
+# double works on whole numbers and on arrays.
+import numpy as np
+assert double(4) == 8
+assert np.allclose(double(np.arange(3.0)), [0, 2, 4])
+### BEGIN HIDDEN TESTS
+assert double(21) == 42, "{secret}"
+### END HIDDEN TESTS"""
 
 
 class Secrets:
@@ -143,8 +155,8 @@ def traps(folder: Path) -> Iterator[Traps]:
 
 
 def make(root: Path, secret: Secrets) -> None:
-    """The two assignments, released: functions to write, and a model to make."""
-    for name in (FORT, VAULT):
+    """The assignments, released."""
+    for name in NAMES:
         scaffold.new(root, name)
         hidden = root / "autograder" / name
         check = hidden / f"test_{name}.py"
@@ -158,7 +170,8 @@ def make(root: Path, secret: Secrets) -> None:
     (root / "assignments" / VAULT / "checks" / "public.py").write_text(_PUBLIC_DATA)
     _add_cells(root, FORT, {"again": 3})
     _add_cells(root, VAULT, {"size": 2, "accuracy": 3, "known": 1, "latency": 2}, answer=_writes_the_model())
-    for name in (FORT, VAULT):
+    _add_cells(root, CELLS, {"own": 2}, source=_OWN.format(secret=secret["hidden check"]))
+    for name in NAMES:
         release.release(root, name)
 
 
@@ -167,21 +180,24 @@ def _writes_the_model() -> str:
     return f"import base64, pathlib\npathlib.Path('model.tflite').write_bytes(base64.b64decode('{model}'))"
 
 
-def _add_cells(root: Path, name: str, points: dict[str, int], answer: str = "") -> None:
-    """Put the cells of further checks into the notebook, after one more answer if there is one."""
+def _add_cells(root: Path, name: str, points: dict[str, int], answer: str = "", source: str = "") -> None:
+    """Put the cells of further checks into the notebook, after one more answer if there is one; or of tests."""
     file = root / "assignments" / name / f"{name}.ipynb"
     nb = nbformat.read(file, as_version=4)
     if answer:
-        source = f"### BEGIN SOLUTION\n{answer}\n### END SOLUTION"
+        solution = f"### BEGIN SOLUTION\n{answer}\n### END SOLUTION"
         marks = scaffold.marks("export", solution=True)
-        nb.cells.append(v4.new_code_cell(source, id="export", metadata=marks))
-    nb.cells += [scaffold.check_cell(check, worth) for check, worth in points.items()]
+        nb.cells.append(v4.new_code_cell(solution, id="export", metadata=marks))
+    cells = [scaffold.check_cell(check, worth) for check, worth in points.items()]
+    for each in cells:
+        each.source = source or each.source
+    nb.cells += cells
     nbformat.write(nb, file)
 
 
 def hand_in(root: Path, attacks: Sequence[Attack], place: dict[str, Place], secret: Secrets) -> None:
     """Put every attack where students hand in, and an honest submission for each assignment beside them."""
-    for name in (FORT, VAULT):
+    for name in NAMES:
         graded = _ANSWERS[name]
         source = nbformat.read(root / "assignments" / name / f"{name}.ipynb", as_version=4)
         honest = notebook.source_of(source, graded)

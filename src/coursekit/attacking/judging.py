@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit import course, proving
-from coursekit.attacking.ground import FORT, HONEST, VAULT, Secrets
+from coursekit.attacking.ground import CELLS, HONEST, NAMES, Secrets
 from coursekit.attacking.pages import hazards
 from coursekit.attacks import Attack
 from coursekit.attacks.kinds import REFUSED, SUCCEEDED
@@ -102,6 +102,7 @@ def _sentences(score: Score) -> Iterator[str]:
     yield score.run.reason if score.run else ""
     yield from score.notes
     yield from (check.hint for check in score.checks)
+    yield from (waiting.reason for waiting in score.waiting)
     if score.run:
         yield from (failure.name for failure in score.run.failures)
         yield from (each.problem for each in (score.run.artifact, score.run.baseline) if each)
@@ -109,7 +110,9 @@ def _sentences(score: Score) -> Iterator[str]:
 
 def _given_back(root: Path, attack: Attack) -> Iterator[Path]:
     """Every file that this student is given, or that a page for them is made of."""
-    for kind in ("feedback", "scores", "autograded"):
+    # Tests of the notebook's own run in the student's process: what that prints stays in the instructor's notebook.
+    executed = () if attack.assignment == CELLS else ("autograded",)
+    for kind in ("feedback", "scores", *executed):
         folder = root / kind / attack.id / attack.assignment
         yield from (path for path in folder.rglob("*") if path.is_file() and path.name != "grader.log")
 
@@ -136,7 +139,7 @@ def _acting(root: Path, attack: Attack) -> Iterator[str]:
 
 def around(root: Path, attacks: Sequence[Attack], printed: bytes) -> Iterator[str]:
     """What is wrong with the class around the attacks, as far as its files and what was printed tell."""
-    for name in (FORT, VAULT):
+    for name in NAMES:
         score = course.score(root, HONEST, name)
         if score is None or score.earned != score.possible:
             yield f"the honest submission of {name} earned {score.earned if score else 'nothing'}"
@@ -153,7 +156,7 @@ def around(root: Path, attacks: Sequence[Attack], printed: bytes) -> Iterator[st
 
 def _tables(root: Path, attacks: Sequence[Attack]) -> Iterator[str]:
     """Whether the class tables that there are name everybody, and compute nothing."""
-    for name in (FORT, VAULT):
+    for name in NAMES:
         if not (root / "scores" / f"{name}.csv").is_file():
             continue
         there = {each.id for each in attacks if each.assignment == name} | {HONEST}

@@ -70,7 +70,7 @@ class Attack(Record, frozen=True, kw_only=True):
     """Code for the answer cell, after the honest answer."""
     student: str = ""
     """The id that hands it in, where the id is the attack."""
-    assignment: Literal["fort", "vault"] = "fort"
+    assignment: Literal["fort", "vault", "cells"] = "fort"
     earns: dict[str, float] = {}
     """Check -> points, for every check that does not earn full points."""
     most: float | None = None
@@ -81,6 +81,8 @@ class Attack(Record, frozen=True, kw_only=True):
     """A pattern that what came back must match, as evidence that it was tried."""
     accepted: bool = True
     """Whether the gradebook can keep a score of it; else it must be refused with a sentence, and nobody else be."""
+    remains: str = ""
+    """What of it is not held, in the words of SECURITY.md; then what it must earn is what it does earn."""
     hand_in: HandIn | None = None
 
     @property

@@ -34,15 +34,17 @@ def _group(title: str, verdicts: list[Verdict]) -> RenderableType:
         for outcome in each.ways:
             if not outcome.held:
                 told.append(f"\n{outcome.way}: {clean(outcome.detail)}", style="red")
-        marks = [_marks([way for way in each.ways if way.way.startswith(user)]) for user in users]
+        marks = [_marks(each, [way for way in each.ways if way.way.startswith(user)]) for user in users]
         add(shown, told, each.held_by, *marks)
     return shown
 
 
-def _marks(outcomes: list[Tried]) -> Text:
+def _marks(verdict: Verdict, outcomes: list[Tried]) -> Text:
     """Cold and warm, in one narrow column."""
-    parts = [mark(each.held, each.way.rpartition(", ")[2], each.way.rpartition(", ")[2]) for each in outcomes]
-    return Text("\n").join(parts)
+    starts = [(each.held, each.way.rpartition(", ")[2]) for each in outcomes]
+    if verdict.remains:
+        return Text("\n").join(Text(f"! {start}", style="yellow") for _, start in starts)
+    return Text("\n").join(mark(held, start, start) for held, start in starts)
 
 
 def _around(siege: Siege) -> RenderableType:
@@ -56,6 +58,9 @@ def _around(siege: Siege) -> RenderableType:
 
 
 def _summary(siege: Siege) -> str:
-    held = sum(each.held for each in siege.verdicts)
+    known = [each for each in siege.verdicts if each.remains]
+    held = sum(each.held for each in siege.verdicts if not each.remains)
     ways = len(siege.around)
-    return f"\n{held} of {len(siege.verdicts)} attacks held, each in {ways} {'way' if ways == 1 else 'ways'}."
+    told = f"\n{held} of {len(siege.verdicts)} attacks held, each in {ways} {'way' if ways == 1 else 'ways'}."
+    named = ", ".join(each.remains for each in known)
+    return f"{told} SECURITY.md names what is not held: {named}." if known else told
