@@ -171,7 +171,7 @@ def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
     after = json.loads((folder / "aftermath.json").read_text())
     code = after.pop("code")
     assert {what: found for what, found in after.items() if found} == {}, err
-    assert "Traceback" not in (err or "")
+    assert "Traceback" not in (err or ""), err
     return Ended(code, out or "", err or "")
 
 

@@ -1,7 +1,11 @@
 """A day when everything breaks: each fault is made for real, and costs a sentence and some time, and nobody a point."""
 
+import os
 import signal
-from contextlib import suppress
+import sqlite3
+import tempfile
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import ipykernel
@@ -10,6 +14,7 @@ import pytest
 
 import courses
 import struck
+from coursekit import shelf
 from struck import NAME, within
 
 pytestmark = pytest.mark.box
@@ -178,3 +183,100 @@ def test_warm_interpreters_that_die_again_and_again_cost_time_and_no_score(root,
     everyone = dict.fromkeys(("ada", "bob", "cyd", "dan", "eve", "fay"), FULL)
     assert {student: struck.score(root, student).earned for student in everyone} == everyone
     assert set(struck.finishes(root, everyone, [*everyone]).values()) == {"keep"}
+
+
+# --- Disks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("scores", "Read-only file system"),
+        ("autograded", "Read-only file system"),
+        ("gradebook.db", "it may not be written"),
+        (".kept", "it may only be read"),
+    ],
+)
+def test_what_may_only_be_read_stops_the_class_with_a_sentence(root, tmp_path, place, sentence):
+    before = struck.held(root, "ada")
+    locked = within("--ro-bind", str(root / place), str(root / place))
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=locked)
+    assert done.code == 5
+    assert sentence in done.err
+    assert str(root) in done.err
+    assert "Fix: " in done.err
+    assert struck.held(root, "ada") == before
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL})["ada"] == "keep"
+
+
+@pytest.mark.parametrize(
+    ("pages", "sentence"),
+    [(1, "the disk is full"), (4, "the disk for temporary files is full")],
+    ids=["task", "result"],
+)
+def test_a_full_disk_for_temporary_files_costs_a_sentence(root, tmp_path, pages, sentence):
+    """There is room for a page: not for what the trusted process is told, or not for what it found."""
+    before = struck.held(root, "ada")
+    size, temporary = str(4096 * pages), str(tmp_path / "temporary")
+    small = ("--size", size, "--tmpfs", temporary, "--size", "4096", "--tmpfs", "/dev/shm")
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=within(*small))
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    bob = struck.score(root, "bob")
+    assert bob.status == "unscored"
+    assert sentence in bob.reason
+    assert bob.reason.endswith("The instructor has to mend this.")
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL}) == {"ada": "keep", "bob": "run"}
+
+
+# --- The gradebook ----------------------------------------------------------------------------------------------------
+
+
+def test_a_gradebook_that_is_locked_for_longer_than_one_waits_costs_a_sentence(root, tmp_path):
+    before = struck.held(root, "ada")
+    with closing(sqlite3.connect(root / "gradebook.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = struck.ran(tmp_path, "grade", NAME, "--course", str(root))
+    assert done.code == 5
+    assert "another program is writing to it" in done.err
+    assert "wait until it is done, and run this again." in done.err
+    assert struck.held(root, "ada") == before
+    assert struck.score(root, "bob").earned == FULL
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL})["bob"] in ("check", "record")  # it has run
+
+
+# --- The clock --------------------------------------------------------------------------------------------------------
+
+JUMPS = """
+import datetime, time
+
+_now, _asked, _mono = time.time, [], time.monotonic
+_began = _mono()
+
+def time_of_day():
+    return _now() - (40_000_000 if _mono() - _began > 1.5 else 0)
+
+time.time = time_of_day
+time.time_ns = lambda: int(time_of_day() * 1e9)
+"""
+
+
+def test_a_clock_that_jumps_back_by_a_year_while_a_class_is_graded_changes_nothing(root, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(JUMPS)
+    before = struck.held(root, "ada")
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), env={"PYTHONPATH": str(tmp_path)})
+    assert done.code == 0, done.err
+    assert struck.held(root, "ada") == before
+    assert struck.finishes(root, {"ada": FULL, "bob": FULL}, ["ada", "bob"]) == {"ada": "keep", "bob": "keep"}
+
+
+def test_what_a_dead_grader_left_behind_before_the_clock_was_set_back_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with shelf.scratch() as living:
+        abandoned = living.with_name(f"{living.name}-abandoned")
+        abandoned.mkdir()
+        ahead = time.time() + 40_000_000
+        for each in (living, abandoned):
+            os.utime(each, (ahead, ahead))
+        shelf.sweep_scratch()
+        assert (abandoned.exists(), living.exists()) == (False, True)

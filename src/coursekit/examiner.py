@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from coursekit.warm import Zygote
 _SPARE_SECONDS = 600.0
 _TURN_SECONDS = 0.2
 _LOG_TAIL = 2000
+_LOG_UNWRITTEN = 120  # Python's status when what it printed last went nowhere
+_PROGRESS = re.compile(r"\s*([.FEsxX]*)\s*(\[ *\d+%\])?\s*")
+"""What pytest prints while it goes on, which says nothing."""
 
 # Isolated, plain asserts (a hint is the author's words, never a value), nothing cached, no conftest of anybody's.
 _COMMON = ["-q", "-p", "coursekit.pytest_plugin", "--assert=plain"]
@@ -79,7 +83,7 @@ def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
             code = _run(words, out, seconds, stop)
     finally:
         task_file.unlink(missing_ok=True)  # a check may have removed more than it should
-    return _read(out, code)
+    return _read(out, code, quote=not task.hidden)
 
 
 def listed(checks: Sequence[str]) -> list[tuple[str, float]]:
@@ -170,19 +174,24 @@ def log(out: Path, most: int = _LOG_TAIL) -> str:
         return ""
 
 
-def _read(out: Path, code: int | None) -> Examination:
+def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
+    """The examination; `quote` the last thing that was printed if there is none, which students may see."""
     try:
         return msgspec.json.decode((out / "examination.json").read_bytes(), type=Examination)
     except (OSError, msgspec.DecodeError) as error:
-        last = [line for line in log(out).splitlines() if line.strip()][-1:]
-        said = last[0].strip() if last else "nothing was printed"
+        lines = [line.strip() for line in log(out).splitlines() if not _PROGRESS.fullmatch(line)]
+        said = f": {lines[-1]}" if quote and lines else "."
         where = str(out / "pytest.log")
         if code is None:
-            raise MachineError("the trusted pytest process was ended from outside.", where=where) from error
+            raise MachineError(f"the trusted pytest process was ended from outside{said}", where=where) from error
+        if code in (os.EX_IOERR, _LOG_UNWRITTEN):
+            what = (
+                "what the checks found could not be written: the disk for temporary files is full, or a folder is gone."
+            )
+            raise MachineError(what, where=where, fix="free some space there") from error
         if code < 0:
-            name = signal.strsignal(-code) or "unknown"
-            how = f"by signal {-code} ({name.lower()})"
-            raise MachineError(f"the trusted pytest process was ended {how}: {said}", where=where) from error
-        raise GraderError(
-            f"the trusted pytest process ended with status {code} and no result: {said}", where=where
-        ) from error
+            name = (signal.strsignal(-code) or "unknown").lower()
+            how = f"ended by signal {-code} ({name})"
+            raise MachineError(f"the trusted pytest process was {how}{said}", where=where) from error
+        how = f"ended with status {code} and no result"
+        raise GraderError(f"the trusted pytest process {how}{said}", where=where) from error

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from coursekit import cellgrades, course, examiner, gradebook, notebook, scoring, shelf, specs
-from coursekit.errors import CoursekitError, MachineError, MissingWork, StudentError
+from coursekit.errors import CoursekitError, MachineError, MissingWork, StudentError, lacking
 from coursekit.ingredients import Ingredients, run_key, sha256
 from coursekit.plainfile import read_below
 from coursekit.records import (
@@ -99,8 +99,8 @@ def grade(plan: Plan, submission: Submission, stop: threading.Event) -> Graded:
 def unscored(plan: Plan, submission: Submission, error: Exception) -> Graded:
     """The score that is not there because our own code failed on this submission, with the traceback as its log."""
     log = f"scores/{submission.student}/{submission.assignment}/grader.log"
-    name = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-    what = error.what if isinstance(error, CoursekitError) else f"{name} while grading; {log} has it"
+    ours = lacking(error) if isinstance(error, OSError) else error
+    what = ours.what if isinstance(ours, CoursekitError) else f"{type(error).__name__} while grading; {log} has it"
     score = scoring.score(assignment=plan.assignment, student=submission.student, checks=(), broken=what)
     machine = isinstance(error, MachineError | OSError)
     return Graded(score=score, log="".join(traceback.format_exception(error)), machine=machine)
@@ -170,19 +170,21 @@ def _examine(
         run_key=run_key(depends, stem) if plan.kept else "",
         kept=str(shelf.run_file(Path(plan.kept) / submission.student, stem)) if plan.kept and not plan.anew else "",
     )
+    executed: dict[str, Any] | None = None
     try:
         examination = examiner.examine(task, stop, plan.zygotes.examinations)
+        if (out / "executed.ipynb").is_file():
+            executed = json.loads((out / "executed.ipynb").read_bytes())
     except CoursekitError as error:
         run = Run(state="not run", reason="", sandbox=plan.sandbox)
         examination = Examination(run=run, checks=(), broken=error.what, machine=isinstance(error, MachineError))
-    executed = out / "executed.ipynb"
     broken = examination.broken or any(check.outcome == "broken" for check in examination.checks)
     kept = out / shelf.FRESH_RUN
     return _Part(
         stem=stem,
         examination=examination,
         notes=notes,
-        executed=json.loads(executed.read_bytes()) if executed.is_file() else None,
+        executed=executed,
         log=examiner.log(out, _LOG_BYTES) if broken else "",
         kept=kept.read_bytes() if kept.is_file() else b"",
     )

@@ -12,6 +12,7 @@ import ctypes
 import importlib.util
 import inspect
 import json
+import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from coursekit.records import Check, Measurement, Target
 
 _LONGEST_HINT = 1000
-_MOST_BYTES = 500_000_000
+_MOST_BYTES = 250_000_000
 """In one file: a check that prints without end must not fill the disk."""
 
 
@@ -184,12 +185,18 @@ class Examiner:
 
     def pytest_sessionfinish(self) -> None:
         """End the box and write down what became of it all."""
+        self.attempt.end()
+        try:
+            self._write_down()
+        except OSError as error:  # the exit status is all that is left to say it with
+            pytest.exit(f"the result could not be written: {error}", returncode=os.EX_IOERR)
+
+    def _write_down(self) -> None:
         import msgspec  # noqa: PLC0415 - other test suites must not pay for it
 
         from coursekit import shelf  # noqa: PLC0415 - likewise
         from coursekit.records import Examination  # noqa: PLC0415
 
-        self.attempt.end()
         out = Path(self.task.out)
         if self.attempt.executed is not None:
             (out / "executed.ipynb").write_text(json.dumps(self.attempt.executed, indent=1))

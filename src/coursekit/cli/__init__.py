@@ -59,8 +59,7 @@ def _listen() -> list[int]:
     heard: list[int] = []
 
     def end(number: int, _: FrameType | None) -> None:
-        for each in _ENDING:  # once: what comes while everything is being ended must not cut that short
-            signal.signal(each, signal.SIG_IGN)
+        _listen_no_more()  # what comes while everything is being ended must not cut that short
         heard.append(number)
         raise _Ended
 
@@ -68,6 +67,11 @@ def _listen() -> list[int]:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end)
     return heard
+
+
+def _listen_no_more() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def main() -> None:
@@ -93,6 +97,8 @@ def main() -> None:
             raise
         _explain(ours, wants_json)
         sys.exit(ours.exit_code)
+    finally:
+        _listen_no_more()  # it is done, and leaves with what it came to
     sys.exit(left_with if isinstance(left_with, int) else 0)
 
 

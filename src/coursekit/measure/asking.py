@@ -21,7 +21,7 @@ from coursekit.records import Finished, RunInside
 UNKNOWN = "unknown"
 """The value of a figure that cannot be had; its note says why."""
 
-_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+_NO_MODULE = re.compile(r"(?:ModuleNotFoundError: No module named|ImportError: cannot import name '\w+' from) '(\w+)")
 
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """The signals by which a native library ends when its input breaks it."""

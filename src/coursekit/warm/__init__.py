@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from coursekit.warm import zygote as program
 from coursekit.warm.zygote import REQUEST
 
 _MOST_DEATHS = 3
@@ -82,13 +83,24 @@ def fork(zygote: str, files: Sequence[int], *, output: int) -> Fork:
         try:
             with socket.socket(socket.AF_UNIX) as asking:
                 asking.settimeout(_ANSWER_SECONDS)
-                asking.connect(zygote)
+                with _short(zygote) as path:
+                    asking.connect(path)
                 socket.send_fds(asking, [REQUEST], [reading, *(end for end, _ in streams), *files])
                 said, (hold, *_), _, _ = socket.recv_fds(asking, 32, 1)
         except (OSError, ValueError) as error:
             raise Cold(f"the warm interpreter does not answer: {error}") from error
         kept.pop_all()
         return Fork(int(said), hold, stdin, streams[0][1], streams[1][1])
+
+
+@contextlib.contextmanager
+def _short(path: str) -> Iterator[str]:
+    """A name of this file that a socket can have: 107 bytes, and a folder for temporary files may lie deep."""
+    folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{Path(path).name}"
+    finally:
+        os.close(folder)
 
 
 class Zygote:
@@ -103,7 +115,8 @@ class Zygote:
             folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="coursekit-warm-"))
             self.path = str(Path(folder) / "zygote")
             self._listener = ends.enter_context(socket.socket(socket.AF_UNIX))
-            self._listener.bind(self.path)
+            with _short(self.path) as path:
+                self._listener.bind(path)
             self._listener.listen(_WAITING)
             self._life, keeping = os.pipe()
             ends.callback(os.close, self._life)
@@ -116,7 +129,7 @@ class Zygote:
     def _start(self) -> subprocess.Popen[bytes]:
         files = (self._listener.fileno(), self._life)
         return subprocess.Popen(
-            [sys.executable, "-m", "coursekit.warm.zygote", *map(str, files), self._function, *self._preload],
+            [sys.executable, "-m", program.__name__, *map(str, files), self.path, self._function, *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

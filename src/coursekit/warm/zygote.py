@@ -1,9 +1,10 @@
 """A process that has paid for its imports once, and forks for each program that needs them.
 
-Run as `python -m coursekit.warm.zygote LISTENER LIFE FUNCTION MODULE ...`: it imports the modules, says on standard
-output how that went, and serves the unix socket LISTENER until the pipe LIFE is closed, which happens when the grader
-ends however that happens. A request is one byte with descriptors: standard input, output and error of the fork, and
-whatever FUNCTION (as package.module:name) wants besides; the fork calls it with those and ends when it returns.
+Run as `python -m coursekit.warm.zygote LISTENER LIFE PATH FUNCTION MODULE ...`: it imports the modules, says on
+standard output how that went, and serves the unix socket LISTENER until the pipe LIFE is closed, which happens when the
+grader ends however that happens; then it removes PATH, where the socket lies, and the folder around it. A request is
+one byte with descriptors: standard input, output and error of the fork, and whatever FUNCTION (as package.module:name)
+wants besides; the fork calls it with those and ends when it returns.
 
 What is imported here is trusted, and nothing secret is in this process. A fork copies one thread only, so with more
 than one thread, held locks and all, it refuses to serve.
@@ -34,7 +35,7 @@ Function = Callable[[list[int]], None]
 
 def main(words: Sequence[str]) -> None:
     """Import, say how it went, serve."""
-    listening, life, name, *modules = words
+    listening, life, path, name, *modules = words
     sys.path[:] = [path for path in sys.path if path not in ("", "/")]  # `-m` put the folder that we are in there
     module, _, function = name.partition(":")
     telling, quiet = os.dup(1), os.open("/dev/null", os.O_RDWR)
@@ -48,11 +49,10 @@ def main(words: Sequence[str]) -> None:
     if said["refused"]:
         return
     with socket.socket(fileno=int(listening)) as listener:
-        path = Path(listener.getsockname())
         serve(listener, int(life), begin)
     with contextlib.suppress(OSError):  # a grader that was killed has left them
-        path.unlink()
-        path.parent.rmdir()
+        Path(path).unlink()
+        Path(path).parent.rmdir()
 
 
 def prepare(modules: Sequence[str]) -> dict[str, Any]:
