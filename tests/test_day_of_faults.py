@@ -211,7 +211,7 @@ def test_what_may_only_be_read_stops_the_class_with_a_sentence(root, tmp_path, p
 
 @pytest.mark.parametrize(
     ("pages", "sentence"),
-    [(1, "the disk is full"), (4, "the disk for temporary files is full")],
+    [(1, "the disk is full"), (5, "the disk for temporary files is full")],
     ids=["task", "result"],
 )
 def test_a_full_disk_for_temporary_files_costs_a_sentence(root, tmp_path, pages, sentence):
@@ -248,17 +248,21 @@ def test_a_gradebook_that_is_locked_for_longer_than_one_waits_costs_a_sentence(r
 # --- The clock --------------------------------------------------------------------------------------------------------
 
 JUMPS = """
-import datetime, time
+import time
+from pathlib import Path
 
-_now, _asked, _mono = time.time, [], time.monotonic
-_began = _mono()
+now, began = time.time, time.monotonic()
 
-def time_of_day():
-    return _now() - (40_000_000 if _mono() - _began > 1.5 else 0)
+def jumped():
+    if time.monotonic() - began < 0.7:
+        return now()
+    Path(__file__).with_name("jumped").touch()
+    return now() - 40_000_000
 
-time.time = time_of_day
-time.time_ns = lambda: int(time_of_day() * 1e9)
+time.time = jumped
+time.time_ns = lambda: int(1_000_000_000 * jumped())
 """
+"""The clock is the outside world's; whatever else runs reads it as it is."""
 
 
 def test_a_clock_that_jumps_back_by_a_year_while_a_class_is_graded_changes_nothing(root, tmp_path):
@@ -266,6 +270,7 @@ def test_a_clock_that_jumps_back_by_a_year_while_a_class_is_graded_changes_nothi
     before = struck.held(root, "ada")
     done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), env={"PYTHONPATH": str(tmp_path)})
     assert done.code == 0, done.err
+    assert (tmp_path / "jumped").exists()
     assert struck.held(root, "ada") == before
     assert struck.finishes(root, {"ada": FULL, "bob": FULL}, ["ada", "bob"]) == {"ada": "keep", "bob": "keep"}
 

@@ -32,7 +32,8 @@ def started(*words, folder):
     return subprocess.Popen(
         [sys.executable, "-m", "dask", *words],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": TESTS, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"},
+        env=os.environ
+        | {"PYTHONPATH": TESTS, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1", "TMPDIR": str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -140,6 +141,9 @@ def test_a_worker_that_is_killed_mid_way_costs_no_score_and_counts_nothing_twice
     root = class_of_six(released, tmp_path)
     courses.submit(root, "gus")
     begun, done, below = Counter(), Counter(), []
+    abandoned = tmp_path / "victim" / "coursekit-grading-abandoned"
+    abandoned.mkdir(parents=True)
+    os.utime(abandoned, (0, 0))
     with worker(address, tmp_path / "victim") as victim:
 
         def kill_the_victim(student, score):
@@ -159,6 +163,9 @@ def test_a_worker_that_is_killed_mid_way_costs_no_score_and_counts_nothing_twice
     assert comparable(kept, root) == comparable(as_kept(here), here)
     assert points(root) == points(here) | {"gus": 5.0}
     assert psutil.wait_procs(below, timeout=10)[1] == []
+    left = {path.name.rpartition("-")[0] for path in (tmp_path / "victim").glob("coursekit-*")}
+    assert left <= {"coursekit-grading"}  # which the next worker there removes, as this one did
+    assert not abandoned.exists()
 
 
 def comparable(kept, root):

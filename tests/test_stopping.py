@@ -105,6 +105,23 @@ def test_while_checks_are_asked(root, flags, tmp_path):
     assert struck.score(root, "dan").earned == FULL
 
 
+MANY_ROWS = courses.SHRINK_DATA.replace("size=(50, 4)", "size=(100_000, 4)")
+
+
+def test_while_a_model_is_measured(tmp_path):
+    """Two boxes stand then: that of the notebook, and that of the model."""
+    cells = (courses.answer_cell("export", courses.writes(courses.MODEL)),)
+    options = {"facts": courses.SHRINK_FACTS, "cells": cells, "checks": {"size": 4, "accuracy": 3}}
+    root = struck.graded(tmp_path / "course", hidden={"hidden.py": MANY_ROWS}, **options)
+    courses.submit(root, "bob")
+    with struck.running(tmp_path, "grade", NAME, "--course", str(root)) as process:
+        struck.named(process, "bwrap", 4)
+        struck.below(process)[0].terminate()
+        stopped(process, tmp_path)
+    assert struck.score(root, "bob") is None
+    assert struck.finishes(root, {"ada": 12.0, "bob": 12.0}) == {"ada": "keep", "bob": "run"}
+
+
 def test_while_the_gradebook_is_written(grading, root, tmp_path):
     """Somebody reads it meanwhile, so that the batch is written and cannot be finished until they are done."""
     with closing(sqlite3.connect(root / "gradebook.db", isolation_level=None)) as reader:

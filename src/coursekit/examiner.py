@@ -184,7 +184,7 @@ def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
         where = str(out / "pytest.log")
         if code is None:
             raise MachineError(f"the trusted pytest process was ended from outside{said}", where=where) from error
-        if code in (os.EX_IOERR, _LOG_UNWRITTEN):
+        if code in (os.EX_IOERR, _LOG_UNWRITTEN) or not out.is_dir():
             what = (
                 "what the checks found could not be written: the disk for temporary files is full, or a folder is gone."
             )

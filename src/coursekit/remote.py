@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from coursekit import __version__, examiner, grading, parcel, planning, pool, sandbox, warming
+from coursekit import __version__, examiner, grading, parcel, planning, pool, sandbox, shelf, warming
 from coursekit.errors import ToolError
 from coursekit.pool.cluster import Post
 
@@ -75,6 +75,7 @@ class _Open:
     def __init__(self, data: bytes, below: Path) -> None:
         self.users, self.wanted = 0, True
         self.timer: threading.Timer | None = None
+        shelf.sweep_scratch()  # of a worker that was killed here
         with ExitStack() as ends:
             folder = ends.enter_context(
                 tempfile.TemporaryDirectory(prefix="coursekit-", dir=below, ignore_cleanup_errors=True)
