@@ -151,10 +151,11 @@ def score(root: Path, student: str) -> Score | None:
 
 @contextmanager
 def running(folder: Path, *words: str, before: Sequence[str] = (), **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """The command, begun, with a folder of its own for temporary files."""
+    """The command, begun, with a folder of its own for temporary files; `command` is another one than coursekit."""
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
-    argv = [sys.executable, str(_AFTERMATH), str(folder / "aftermath.json"), *before, COMMAND, *words]
+    command = options.pop("command", [COMMAND])
+    argv = [sys.executable, str(_AFTERMATH), str(folder / "aftermath.json"), *before, *command, *words]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
     environment = options.pop("env", {})
     with subprocess.Popen(argv, env=os.environ | {"TMPDIR": str(temporary)} | environment, **options) as process:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import sys
 import tempfile
 import time
 from contextlib import closing, suppress
@@ -86,6 +87,45 @@ def test_a_box_that_does_not_start_costs_its_submission_a_score_until_the_next_d
     assert struck.score(root, "cyd").earned == FULL
     expected = dict.fromkeys(("ada", "bob", "cyd"), FULL)
     assert struck.finishes(root, expected, ["ada", "cyd"]) == {"ada": "keep", "bob": "run", "cyd": "keep"}
+
+
+HANGS = "#!/bin/sh\nsleep 1000 &\nexec sleep 1000\n"
+OPENS = """
+from coursekit.errors import SandboxError
+from coursekit.records import Limits
+from coursekit.sandbox import bwrap
+bwrap._START_SECONDS = {patience}
+try:
+    bwrap.BwrapBox(Limits())
+except SandboxError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    """The words before a command that finds a bubblewrap which starts another process and never gets further."""
+    program = tmp_path / "bwrap"
+    program.write_text(HANGS)
+    program.chmod(0o755)
+    return within("--ro-bind", str(program), struck.BWRAP)
+
+
+def test_a_box_that_hangs_while_it_starts_is_given_up_and_leaves_nothing(tmp_path, hanging):
+    command = [sys.executable, "-c", OPENS.format(patience=0.5)]
+    done = struck.ran(tmp_path, before=hanging, command=command)
+    assert done.out == "no box can be made here: it was not ready after 0 seconds.\n"
+
+
+def test_a_grader_that_is_killed_while_a_box_starts_leaves_nothing_of_it(tmp_path, hanging):
+    """Bubblewrap's own child waits for ever if its parent dies at that moment."""
+    command = [sys.executable, "-c", OPENS.format(patience=100)]
+    with struck.running(tmp_path, before=hanging, command=command) as process:
+        struck.named(process, "sleep 1000", 2)
+        for each in struck.named(process, "bwrap._START_SECONDS"):
+            if each.name() != "bwrap":
+                each.kill()
+        assert struck.ended(process, tmp_path).code == 128 + signal.SIGKILL
 
 
 # --- Kernels ----------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from coursekit.sandbox.watch import Watch
 _LAUNCH = Path(__file__).with_name("launch.py")
 # It reads what nobody writes until the grader closes the pipe or ends, however that happens.
 _HOLD = ("/bin/sh", "-c", "echo ready; exec cat")
-_GUARD = 'read -r box && cat && kill -KILL -- "-$box"'
+_GUARD = 'read -r box && cat && kill -s KILL -- "-$box"'
 _FIRST = 1  # the number of the box's first process in the box
 _PLACES = "/usr/bin:/bin:/usr/local/bin"
 _START_SECONDS = 20.0
