@@ -202,6 +202,40 @@ def test_a_box_that_somebody_ends_from_outside_is_not_the_student_s_fault(root, 
     assert struck.finishes(root, expected, ["ada", "bob"]) == {"ada": "keep", "bob": "keep", "cyd": "run"}
 
 
+GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
+GREEDY = f"x = [bytes([n % 250]) * 2**20 for n in range(800)]\n{DEFINES}"
+"""It takes less than its own limit, and more than there is."""
+
+
+@pytest.fixture
+def little_memory():
+    """The words before a command that has little memory, as in a container; none where this user may not limit it."""
+    for top, limit in GROUPS:
+        group = Path(top) / f"coursekit-{os.getpid()}"
+        with suppress(OSError):
+            group.mkdir()
+            try:
+                (group / limit).write_text("700000000")
+                yield ["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(group)]
+            finally:
+                group.rmdir()
+            return
+    yield []
+
+
+def test_a_kernel_that_the_machine_ends_for_want_of_memory_is_not_the_student_s_fault(root, tmp_path, little_memory):
+    """Where memory can be limited; elsewhere what tells us of it can at least be read."""
+    assert "oom_kill " in Path("/proc/vmstat").read_text()
+    courses.submit(root, "cyd", {"answer": GREEDY})
+    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), "--jobs", "1", before=little_memory)
+    assert done.code == 0, done.err
+    cyd = struck.score(root, "cyd")
+    assert cyd.status == ("unscored" if little_memory else "scored")
+    assert not little_memory or "the memory of this machine, or of what it gives the grader, ran out" in cyd.reason
+    everyone = dict.fromkeys(("ada", "bob", "cyd"), FULL)
+    assert struck.finishes(root, everyone, ["ada", "bob"])["cyd"] == ("run" if little_memory else "keep")
+
+
 # --- Warm interpreters ------------------------------------------------------------------------------------------------
 
 
