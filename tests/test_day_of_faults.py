@@ -42,10 +42,9 @@ def root(template, tmp_path):
     ("words", "sentence", "remedy"),
     [
         (("--ro-bind", "/dev/null", struck.BWRAP), "bubblewrap is not installed", "apt install bubblewrap"),
-        (("--ro-bind", "/bin/false", struck.BWRAP), "bubblewrap ended at once", "apt install bubblewrap"),
         (("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"), "namespace", "AppArmor"),
     ],
-    ids=["missing", "broken", "blocked"],
+    ids=["missing", "blocked"],
 )
 def test_without_bubblewrap_nothing_runs_and_it_is_said_what_to_install(root, tmp_path, words, sentence, remedy):
     before = struck.held(root, "ada")
@@ -188,16 +187,15 @@ def test_kernels_that_die_at_run_are_the_student_s_and_one_that_will_not_die_is_
     assert set(struck.finishes(root, everyone, [*everyone]).values()) == {"keep"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_box_that_somebody_ends_from_outside_is_not_the_student_s_fault(root, tmp_path, number):
+def test_a_box_that_somebody_ends_from_outside_is_not_the_student_s_fault(root, tmp_path):
     courses.submit(root, "cyd", {"answer": struck.SLEEPS})
     with struck.running(tmp_path, "grade", NAME, "--course", str(root), "--jobs", "1") as process:
-        struck.box(process).send_signal(number)
+        struck.box(process).terminate()
         done = struck.ended(process, tmp_path)
     assert done.code == 0
     cyd = struck.score(root, "cyd")
     assert (cyd.status, cyd.earned) == ("unscored", "unscored")
-    assert f"bubblewrap was ended by signal {number:d}" in cyd.reason
+    assert "bubblewrap was ended by signal 15" in cyd.reason
     expected = dict.fromkeys(("ada", "bob", "cyd"), FULL)
     assert struck.finishes(root, expected, ["ada", "bob"]) == {"ada": "keep", "bob": "keep", "cyd": "run"}
 
@@ -262,24 +260,25 @@ def test_warm_interpreters_that_die_again_and_again_cost_time_and_no_score(root,
 # --- Disks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("place", "sentence"),
-    [
-        ("scores", "Read-only file system"),
-        ("autograded", "Read-only file system"),
-        ("gradebook.db", "it may not be written"),
-        (".kept", "it may only be read"),
-    ],
-)
-def test_what_may_only_be_read_stops_the_class_with_a_sentence(root, tmp_path, place, sentence):
+READ_ONLY = {
+    "scores": "Read-only file system",
+    "autograded": "Read-only file system",
+    "gradebook.db": "it may not be written",
+    ".kept": "it may only be read",
+}
+
+
+def test_what_may_only_be_read_stops_the_class_with_a_sentence(root, tmp_path):
+    """One part of the course after the other."""
     before = struck.held(root, "ada")
-    locked = within("--ro-bind", str(root / place), str(root / place))
-    done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=locked)
-    assert done.code == 5
-    assert sentence in done.err
-    assert str(root) in done.err
-    assert "Fix: " in done.err
-    assert struck.held(root, "ada") == before
+    for place, sentence in READ_ONLY.items():
+        locked = within("--ro-bind", str(root / place), str(root / place))
+        done = struck.ran(tmp_path, "grade", NAME, "--course", str(root), before=locked)
+        assert done.code == 5
+        assert sentence in done.err
+        assert str(root) in done.err
+        assert "Fix: " in done.err
+        assert struck.held(root, "ada") == before
     assert struck.finishes(root, {"ada": FULL, "bob": FULL})["ada"] == "keep"
 
 

@@ -99,6 +99,7 @@ def main() -> None:
         sys.exit(ours.exit_code)
     finally:
         _listen_no_more()  # it is done, and leaves with what it came to
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(left_with if isinstance(left_with, int) else 0)
 
 
