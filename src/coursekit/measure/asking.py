@@ -45,8 +45,9 @@ def ask(
     finished = inside([module, *arguments], {MODEL_FILE: model, **(files or {})})
     if finished.stopped:
         raise UnreadableWork(f"Your model was too much for {reader} and was stopped: {clean(finished.stopped)}.")
-    signal = finished.returncode - 128 if finished.returncode > 128 else -finished.returncode
+    signal = _signal(finished)
     if signal in CRASHES:
+        _refuse_if_broken(inside, [module, *arguments], reader, files or {})
         raise UnreadableWork(f"Your model makes {reader} crash ({CRASHES[signal]}).")
     if finished.returncode != 0:
         lines = finished.stderr.decode("utf-8", "replace").strip().splitlines() or ["it printed nothing"]
@@ -54,6 +55,23 @@ def ask(
             raise packages.missing(lacks[1].replace("_", "-"))
         raise ToolError(f"{reader} ended with status {finished.returncode}: {clean(lines[-1])}", where=module)
     return finished.stdout
+
+
+def _signal(finished: Finished) -> int:
+    """The number of the signal that ended a program; below one if none did."""
+    return finished.returncode - 128 if finished.returncode > 128 else -finished.returncode
+
+
+def _refuse_if_broken(inside: RunInside, words: Sequence[str], reader: str, files: Mapping[str, bytes]) -> None:
+    """Ask the same of a model that is known to be good. Raises ToolError if that crashes the reader as well."""
+    from coursekit.measure.samples import samples  # noqa: PLC0415 - seldom needed, and it brings the schema
+
+    signal = _signal(inside(words, {**files, MODEL_FILE: samples()["honest"]}))
+    if signal in CRASHES:
+        raise ToolError(
+            f"{reader} crashes on every model here ({CRASHES[signal]}).",
+            fix="install coursekit's packages again, on a processor that they support",
+        )
 
 
 def once(inside: RunInside) -> RunInside:
