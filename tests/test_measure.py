@@ -20,6 +20,7 @@ import models
 import odd_models
 from coursekit import measure, profiles
 from coursekit.errors import GraderError, SpecError, ToolError, UnreadableWork
+from coursekit.measure.documents import MODEL_FILE
 from coursekit.measure.inside import counting, parity
 from coursekit.measure.inside.flatbuffer import anatomy
 from coursekit.measure.inside.graph import read
@@ -407,8 +408,8 @@ def test_memory_left_on_a_board_needs_the_board():
     ("ending", "error", "sentence"),
     [
         ({"returncode": -9, "stopped": "60 seconds"}, UnreadableWork, "was stopped: 60 seconds."),
-        ({"returncode": -11}, UnreadableWork, "makes LiteRT crash (SIGSEGV)."),
-        ({"returncode": 134}, UnreadableWork, "makes LiteRT crash (SIGABRT)."),
+        ({"returncode": -4}, ToolError, "LiteRT crashes on every model here (SIGILL)."),
+        ({"returncode": 134}, ToolError, "LiteRT crashes on every model here (SIGABRT)."),
         (
             {"returncode": 1, "stderr": b"ImportError: no \x1b[31mnumpy"},
             ToolError,
@@ -424,6 +425,16 @@ def test_how_a_program_ends_says_whose_fault_it_is(ending: dict[str, object], er
     with pytest.raises(error) as caught:
         measure.measure(models.dense(), None, answering(**ending), ["litert_runs"])
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(("code", "name"), [(-11, "SIGSEGV"), (134, "SIGABRT")])
+def test_a_crash_on_one_model_and_not_on_a_good_one_is_that_model_s(code: int, name: str):
+    def crashing(_: Sequence[str], files: Mapping[str, bytes]) -> Finished:
+        code_ = code if files[MODEL_FILE] == models.dense() else 0
+        return Finished(returncode=code_, stdout=b"", stderr=b"")
+
+    with pytest.raises(UnreadableWork, match=rf"Your model makes LiteRT crash \({name}\)"):
+        measure.measure(models.dense(), None, crashing, ["litert_runs"])
 
 
 # --- What is not a model ---------------------------------------------------------------------------------------------
