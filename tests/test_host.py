@@ -333,7 +333,9 @@ def targets(board: Path, machine: Callable[..., Finished], held: list[str]) -> T
 
     both = {"artifact": SMALL, "baseline": LARGE}
     attempt = SimpleNamespace(
-        task=SimpleNamespace(assignment=SimpleNamespace(**{name: Artifact(path=f"{name}.tflite") for name in both})),
+        task=SimpleNamespace(
+            assignment=SimpleNamespace(**{name: Artifact(path=f"{name}.tflite") for name in both}), hidden_from=0
+        ),
         run=SimpleNamespace(**{name: Collected(path=f"{name}.tflite") for name in both}),
         artifacts={f"{name}.tflite": data for name, data in both.items()},
         held=hold,
