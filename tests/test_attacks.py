@@ -87,6 +87,7 @@ def test_an_attack_that_was_refused_and_earned_what_it_should_is_held(tmp_path):
     ("changes", "words"),
     [
         ({"lines": ["REFUSED it: OSError", "SUCCEEDED more: 'secret'"]}, "SUCCEEDED more"),
+        ({"lines": ["REFUSED it: NameError: name 'sokcet' is not defined"]}, "the attack itself is wrong"),
         ({"lines": ["nothing of ours"]}, "nothing shows that it was tried"),
         ({"page": "<p onclick=evil()>Hello</p>"}, "the handler onclick"),
         ({"page": "<script>evil()</script>"}, "<script>"),

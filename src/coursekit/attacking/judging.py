@@ -22,6 +22,9 @@ _SPARE_SECONDS = 15.0
 _LONGEST = 160
 _WORKFLOW = re.compile(rb"^(::|##\[|##vso\[)", re.MULTILINE)
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+_MISTAKE = re.compile(
+    rf"^{REFUSED} .*?: (Name|Type|Attribute|Import|ModuleNotFound|Syntax|UnboundLocal|Index|Key)Error: "
+)
 _FORMULA = ("=", "+", "-", "@")
 
 
@@ -43,6 +46,7 @@ def tried(attack: Attack, way: str, root: Path, secret: Secrets) -> Tried:
     lines = [line for text in _texts(executed) for line in text.splitlines()]
     problems = [*_misjudged(attack, score), *_leaked(root, attack, secret), *_acting(root, attack)]
     problems += [line for line in lines if line.startswith(SUCCEEDED)]
+    problems += [f"the attack itself is wrong: {line}" for line in lines if _MISTAKE.match(line)]
     evidence = "\n".join([*lines, *_sentences(score)])
     if attack.shows and not re.search(attack.shows, evidence):
         problems.append(f"nothing shows that it was tried: '{attack.shows}' is not in {evidence[-_LONGEST:]!r}")
