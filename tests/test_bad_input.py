@@ -5,6 +5,7 @@ One class hands in everything bad at once and is graded once; each test looks at
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -377,3 +378,12 @@ def test_an_assignment_that_nobody_made_is_a_course_error_with_a_near_match(rele
     with pytest.raises(CourseError, match="there is no assignment called 'shrnk'") as error:
         course.assignment(released, "shrnk")
     assert "shrink" in error.value.fix
+
+
+def test_a_folder_whose_name_no_file_can_hold_costs_nobody_else_anything(tmp_path):
+    root = courses.released(courses.make(tmp_path), "doubling")
+    courses.submit(root, "ada")
+    shutil.copytree(root / "submitted" / "ada", root / "submitted" / os.fsdecode(b"b\xffb"))
+    scores = courses.grade(root)
+    assert (scores["ada"].status, scores[r"b\xffb"].status) == ("scored", "unscored")
+    assert "rename its folder" in scores[r"b\xffb"].reason

@@ -244,7 +244,7 @@ def attempt(**files: bytes) -> SimpleNamespace:
     """What `Targets` asks of an attempt: which models were declared, which were found, and their bytes."""
     declared = {name: Artifact(path=f"{name}.tflite") for name in files}
     return SimpleNamespace(
-        task=SimpleNamespace(assignment=SimpleNamespace(**declared)),
+        task=SimpleNamespace(hidden_from=0, assignment=SimpleNamespace(**declared)),
         run=SimpleNamespace(**{name: Collected(path=f"{name}.tflite") for name in files}),
         artifacts={f"{name}.tflite": data for name, data in files.items()},
     )

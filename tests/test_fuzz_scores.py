@@ -243,7 +243,7 @@ def test_a_damaged_examination_is_a_broken_grader_and_no_zero(data, tmp_path_fac
     (out / "examination.json").write_bytes(data)
     (out / "pytest.log").write_bytes(data)
     try:
-        found = examiner._read(out, 0)
+        found = examiner._read(out, 0, quote=True)
     except CoursekitError as error:
         assert_one_sentence(error, most=3_000)
         return

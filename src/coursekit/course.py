@@ -124,15 +124,15 @@ def cases(root: Path, name: str, kind: str = "wrong") -> dict[str, Case]:
 def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Submission]:
     """What was handed in for an assignment, by student. Raises CourseError if a student named in `only` is missing."""
     need_name(name)
-    found = {
-        folder.name: Submission(student=folder.name, assignment=name, folder=str(folder / name))
+    folders = (
+        folder
         for folder in (sorted(submitted.iterdir()) if submitted.is_dir() else ())
         if not folder.name.startswith(".") and not folder.is_symlink() and (folder / name).is_dir()
+    )
+    found = {
+        student: Submission(student=student, assignment=name, folder=str(folder / name))
+        for student, folder in ((_id(folder), folder) for folder in folders)
     }
-    for student in found:
-        if not student.isprintable():
-            fix = "rename it to the student's id."
-            raise CourseError("a folder here has a name that no student has.", where=str(submitted / student), fix=fix)
     for student in only:
         if student not in found:
             near = decoding.near(student, sorted(found))
@@ -144,6 +144,11 @@ def submissions(submitted: Path, name: str, only: Sequence[str] = ()) -> list[Su
         fix = f"did you mean '{meant[0]}'?" if meant else put
         raise CourseError(f"nobody has handed in '{name}'.", where=str(submitted), fix=fix)
     return [found[student] for student in sorted(only or found)]
+
+
+def _id(folder: Path) -> str:
+    """A student's id: the folder's name, in which a byte that is no UTF-8 is written out, since no file can hold it."""
+    return os.fsencode(folder).rpartition(b"/")[2].decode("utf-8", "backslashreplace")
 
 
 def handed_in(submission: Submission) -> dict[str, str]:

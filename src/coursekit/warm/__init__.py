@@ -113,7 +113,10 @@ class Zygote:
         self._deaths, self._closed = 0, threading.Event()
         with contextlib.ExitStack() as ends:
             folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="coursekit-warm-"))
-            self.path = str(Path(folder) / "zygote")
+            self.path = str(Path(folder) / program.SOCKET)
+            # Its path stands in no command line: forks show that of the interpreter, to whoever they become.
+            self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            ends.callback(os.close, self._folder)
             self._listener = ends.enter_context(socket.socket(socket.AF_UNIX))
             with _short(self.path) as path:
                 self._listener.bind(path)
@@ -127,9 +130,9 @@ class Zygote:
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        files = (self._listener.fileno(), self._life)
+        files = (self._listener.fileno(), self._life, self._folder)
         return subprocess.Popen(
-            [sys.executable, "-m", program.__name__, *map(str, files), self.path, self._function, *self._preload],
+            [sys.executable, "-m", program.__name__, *map(str, files), self._function, *self._preload],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,10 +1,10 @@
 """A process that has paid for its imports once, and forks for each program that needs them.
 
-Run as `python -m coursekit.warm.zygote LISTENER LIFE PATH FUNCTION MODULE ...`: it imports the modules, says on
+Run as `python -m coursekit.warm.zygote LISTENER LIFE FOLDER FUNCTION MODULE ...`: it imports the modules, says on
 standard output how that went, and serves the unix socket LISTENER until the pipe LIFE is closed, which happens when the
-grader ends however that happens; then it removes PATH, where the socket lies, and the folder around it. A request is
-one byte with descriptors: standard input, output and error of the fork, and whatever FUNCTION (as package.module:name)
-wants besides; the fork calls it with those and ends when it returns.
+grader ends however that happens; then it removes FOLDER with the socket in it. All three are open descriptors. A
+request is one byte with descriptors: standard input, output and error of the fork, and whatever FUNCTION (as
+package.module:name) wants besides; the fork calls it with those and ends when it returns.
 
 What is imported here is trusted, and nothing secret is in this process. A fork copies one thread only, so with more
 than one thread, held locks and all, it refuses to serve.
@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 REQUEST = b"e"
+SOCKET = "zygote"
+"""The name of the socket in its folder."""
 MOST_DESCRIPTORS = 8
 _LAST = 1 << 20
 _ROUND_MS = 1000
@@ -35,7 +37,7 @@ Function = Callable[[list[int]], None]
 
 def main(words: Sequence[str]) -> None:
     """Import, say how it went, serve."""
-    listening, life, path, name, *modules = words
+    listening, life, folder, name, *modules = words
     sys.path[:] = [path for path in sys.path if path not in ("", "/")]  # `-m` put the folder that we are in there
     module, _, function = name.partition(":")
     telling, quiet = os.dup(1), os.open("/dev/null", os.O_RDWR)
@@ -51,8 +53,9 @@ def main(words: Sequence[str]) -> None:
     with socket.socket(fileno=int(listening)) as listener:
         serve(listener, int(life), begin)
     with contextlib.suppress(OSError):  # a grader that was killed has left them
-        Path(path).unlink()
-        Path(path).parent.rmdir()
+        made = Path(f"/proc/self/fd/{folder}").readlink()
+        (made / SOCKET).unlink()
+        made.rmdir()
 
 
 def prepare(modules: Sequence[str]) -> dict[str, Any]:
