@@ -87,14 +87,19 @@ def besiege(
     with ways.folder() as template:
         tell("Making the course that is attacked")
         ground.make(template, secret)
-        for way in (each for each in among if each in possible):
-            class_, outcomes = _attack(template, secret, chosen, way, box, tell)
+        for number, way in enumerate(each for each in among if each in possible):
+            class_, outcomes = _attack(template, secret, chosen, way, box, tell, reports=not number)
             around.append(class_)
             for each, outcome in zip(chosen, outcomes, strict=True):
                 found[each.name].append(outcome)
     verdicts = [
         Verdict(
-            attack=each.name, group=each.group, tried=each.tried, held_by=each.held_by, ways=tuple(found[each.name])
+            attack=each.name,
+            group=each.group,
+            tried=each.tried,
+            held_by=each.held_by,
+            remains=each.remains,
+            ways=tuple(found[each.name]),
         )
         for each in sorted(chosen, key=lambda each: list(GROUPS).index(each.group))
     ]
@@ -103,7 +108,14 @@ def besiege(
 
 
 def _attack(
-    template: Path, secret: ground.Secrets, chosen: Sequence[Attack], way: Way, box: SandboxName, tell: Tell
+    template: Path,
+    secret: ground.Secrets,
+    chosen: Sequence[Attack],
+    way: Way,
+    box: SandboxName,
+    tell: Tell,
+    *,
+    reports: bool,
 ) -> tuple[Around, list[Tried]]:
     """Grade all attacks in one way, in a copy of a released course, and look at what came of them."""
     began, token = time.monotonic(), secrets.token_hex(16)
@@ -124,7 +136,7 @@ def _attack(
             "GRADERS_SECRET": secret["environment"],
             "GRADERS_TOKEN": f"{token}-grader",
         }
-        problems, printed = _grade(root, place, way, environment, box, len(chosen), tell)
+        problems, printed = _grade(root, place, way, environment, box, len(chosen), tell, reports=reports)
         if not problems:
             problems += judging.around(root, chosen, printed)
             problems += _gradebook(root, chosen)
@@ -139,11 +151,21 @@ def _attack(
 
 
 def _grade(
-    root: Path, place: Path, way: Way, environment: dict[str, str], box: SandboxName, total: int, tell: Tell
+    root: Path,
+    place: Path,
+    way: Way,
+    environment: dict[str, str],
+    box: SandboxName,
+    total: int,
+    tell: Tell,
+    *,
+    reports: bool,
 ) -> tuple[list[str], bytes]:
-    """Grade both assignments; what went wrong, and what was printed. Reports do not depend on how kernels start."""
-    cold = way.start == "cold"
-    options = ["--jobs", str(_JOBS), "--sandbox", box, *(["--cold"] if cold else [])]
+    """Grade all assignments, and write their reports once, since those depend on results alone.
+
+    What went wrong, and what was printed.
+    """
+    options = ["--jobs", str(_JOBS), "--sandbox", box, *(["--cold"] if way.start == "cold" else [])]
     printed = b""
 
     def look() -> None:
@@ -151,7 +173,7 @@ def _grade(
         tell(f"As {way.user}, {way.start}: {done} of {total + len(ground.NAMES)} graded")
 
     for name in ground.NAMES:
-        for words in (["grade", name, *options], *([] if cold else [["report", name]])):
+        for words in (["grade", name, *options], *([["report", name]] if reports else [])):
             look()
             said = ways.run(way, [*words, "--course", str(root)], place, environment, look)
             printed += said.printed

@@ -31,7 +31,7 @@ _ANSWERS = {FORT: "answer", VAULT: "export", CELLS: "answer"}
 _LIMITS = """\
 limits:
   seconds: 20
-  cell_seconds: 3
+  cell_seconds: 2
   memory_bytes: 400_000_000
   processes: 64
   disk_bytes: 20_000_000
