@@ -142,7 +142,7 @@ def _attack(
             problems += _gradebook(root, chosen)
         problems += [f"{what} of the host was asked" for what in traps.sprung()]
         problems += ["files of the course were changed"] * (_fingerprint(root) != before)
-        problems += [f"process {pid} was left running" for pid in ways.left_running(token)]
+        problems += [f"process {pid} was left running" for pid in ways.left_running(token, way)]
         problems += [f"{what} was left mounted" for what in ways.mounted() - mounted]
         problems += [f"{entry.name} was left among temporary files" for entry in temporary.iterdir()]
         outcomes = [judging.tried(each, str(way), root, secret) for each in chosen]
@@ -185,8 +185,9 @@ def _grade(
 
 
 def _fingerprint(root: Path) -> str:
-    """What instructors wrote and students handed in, in one word."""
-    written = course.fingerprint([root / "assignments", root / "autograder", root / "release"])
+    """What instructors wrote and the honest student handed in, in one word."""
+    submitted = root / "submitted" / ground.HONEST
+    written = course.fingerprint([root / "assignments", root / "autograder", root / "release", submitted])
     seeds = [(root / "autograder" / name / ".seed").read_text() for name in ground.NAMES]
     return "".join([written, *seeds])
 
