@@ -37,6 +37,7 @@ from coursekit.tasks import Examination, Task, Zygotes
 _MOST_BYTES = 110_000_000
 _LOG_BYTES = 1_000_000
 _TIME_FILE = "timestamp.txt"
+_PAGE = 4096
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,13 +155,14 @@ def _examine(
         Path(restored).write_text(json.dumps(nb))
     except StudentError as error:
         refusal = str(error)
+    files, left_out = _files(plan, submission)
     task = Task(
         assignment=plan.assignment,
         student=submission.student,
         notebook=restored,
         refusal=refusal,
         submission=submission.folder,
-        files=_files(plan, submission),
+        files=files,
         checks=plan.checks,
         hidden=plan.hidden,
         profiles=plan.profiles,
@@ -186,7 +188,7 @@ def _examine(
     return _Part(
         stem=stem,
         examination=examination,
-        notes=notes,
+        notes=(*notes, *left_out),
         executed=executed,
         log=examiner.log(out, _LOG_BYTES) if broken else "",
         kept=kept.read_bytes() if kept.is_file() else b"",
@@ -226,15 +228,35 @@ def _handed_in(plan: Plan, submission: Submission, stem: str) -> tuple[bytes, tu
         return read_below(folder, others[0], _MOST_BYTES), (note,)
 
 
-def _files(plan: Plan, submission: Submission) -> dict[str, str]:
-    """What lies in the working folder: the student's other files, under those of the release."""
+def _files(plan: Plan, submission: Submission) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What lies in the working folder: the student's other files, under those of the release; and what was left out.
+
+    A box has room for so many bytes; what does not fit is no reason not to run the notebook.
+    """
     made = {each.path for each in (plan.assignment.artifact, plan.assignment.baseline) if each is not None}
-    own = {
-        path: here
-        for path, here in course.handed_in(submission).items()
-        if not path.endswith(".ipynb") and path not in made and path != _TIME_FILE
-    }
-    return own | dict(plan.files)
+    own: dict[str, str] = {}
+    left_out: list[str] = []
+    room = plan.assignment.limits.disk_bytes - sum(_taken(Path(here)) for here in plan.files.values())
+    for path, here in course.handed_in(submission).items():
+        if path.endswith(".ipynb") or path in made or path == _TIME_FILE:
+            continue
+        size = _taken(Path(here))
+        if size > room:
+            left_out.append(path)
+            continue
+        own[path] = here
+        room -= size
+    more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+    note = f"'{left_out[0]}'{more} did not fit into the sandbox, and was left out." if left_out else ""
+    return own | dict(plan.files), (note,) * bool(note)
+
+
+def _taken(file: Path) -> int:
+    """What a file takes in a box, in whole pages; nothing if it has gone."""
+    try:
+        return -(-file.lstat().st_size // _PAGE) * _PAGE
+    except OSError:
+        return 0
 
 
 # --- the score --------------------------------------------------------------------------------------------------------

@@ -241,6 +241,13 @@ def a_sparse_file(folder: Path, _place: Place) -> None:
         file.truncate(10**12)
 
 
+@hands_in("what does not fit is left out, with a note", shows="did not fit into the sandbox")
+def files_that_do_not_fit(folder: Path, _place: Place) -> None:
+    """Hand in more than the box has room for, so that it breaks while it is filled."""
+    for number in range(6):
+        (folder / f"data{number}.bin").write_bytes(bytes(5_000_000))
+
+
 # --- output -----------------------------------------------------------------------------------------------------------
 
 
