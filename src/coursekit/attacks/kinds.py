@@ -141,5 +141,5 @@ def attempt(what: str, act: Callable[[], object]) -> object:
 def cell(honest: str, attack: Attack, place: Place) -> str:
     """The answer cell of an attack: an honest answer, what the attacker knows, and the attack."""
     known = json.dumps(msgspec.to_builtins(place))
-    prelude = inspect.getsource(attempt).replace(": Callable[[], object]", "").replace(": str", "")
-    return f"{honest}\nimport json\nplace = json.loads({known!r})\n{prelude}\n\n{attack.source}"
+    given = f"import json\nfrom collections.abc import Callable\nplace = json.loads({known!r})"
+    return f"{honest}\n{given}\n{inspect.getsource(attempt)}\n\n{attack.source}"
