@@ -126,6 +126,16 @@ def test_warm_and_cold_kernels_compute_the_same_from_the_same_seed(warm_kernel):
         cold.close()
 
 
+LOOKED_UP = """
+import inspect, sys
+print('stack_data' in sys.modules, len(inspect.modulesbyfile) > 100)
+"""
+
+
+def test_a_warm_kernel_has_looked_up_all_that_its_first_traceback_needs(warm_kernel):
+    assert printed(warm_kernel().run_cell(LOOKED_UP, 20)) == "True True\n"
+
+
 def test_two_warm_kernels_draw_different_numbers_without_a_seed(warm_kernel):
     source = "import random, numpy as np\nprint(np.random.rand(), random.random())"
     assert printed(warm_kernel().run_cell(source, 20)) != printed(warm_kernel().run_cell(source, 20))

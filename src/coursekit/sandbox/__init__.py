@@ -35,6 +35,7 @@ _KERNEL = (
     "coursekit.sandbox.answer",
 )
 """What a kernel imports before its first cell."""
+_TRACED = "coursekit.sandbox.traced"
 
 
 def open_box(name: str, limits: Limits) -> Box:
@@ -75,7 +76,7 @@ def runner(name: str, limits: Limits, seconds: float = _MODULE_SECONDS, zygote: 
 
 def kernels(preload: Sequence[str]) -> Zygote:
     """A warm interpreter that becomes kernels: it has imported these modules and IPython's kernel."""
-    return Zygote(_STEP, [*_KERNEL, *preload], ENVIRONMENT)
+    return Zygote(_STEP, [*_KERNEL, *preload, _TRACED], ENVIRONMENT)
 
 
 def programs(preload: Sequence[str]) -> Zygote:
