@@ -12,8 +12,8 @@ from IPython.core.ultratb import AutoFormattedTB
 def rendered() -> str:
     """One traceback as a kernel shows it."""
     try:
-        _ = [][0]
-    except IndexError as error:
+        int("no number")
+    except ValueError as error:
         shown: str = AutoFormattedTB(mode="Context", theme_name="linux").text(type(error), error, error.__traceback__)
         return shown
     return ""
