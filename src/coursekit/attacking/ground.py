@@ -28,9 +28,11 @@ NAMES = (FORT, VAULT, CELLS)
 """Functions to write, a model to make, and a test cell of the notebook's own."""
 _ANSWERS = {FORT: "answer", VAULT: "export", CELLS: "answer"}
 
-_LIMITS = """\
+SECONDS = 20
+"""What one submission may take in all."""
+_LIMITS = f"""\
 limits:
-  seconds: 20
+  seconds: {SECONDS}
   cell_seconds: 2
   memory_bytes: 400_000_000
   processes: 64

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit import course, proving
-from coursekit.attacking.ground import CELLS, HONEST, NAMES, Secrets
+from coursekit.attacking.ground import CELLS, HONEST, NAMES, SECONDS, Secrets
 from coursekit.attacking.pages import hazards
 from coursekit.attacks import Attack
 from coursekit.attacks.kinds import REFUSED, SUCCEEDED
@@ -81,7 +81,7 @@ def _misjudged(attack: Attack, score: Score) -> Iterator[str]:
     reason = score.run.reason if score.run else ""
     if attack.stops not in reason or (reason and not attack.stops and not attack.hand_in):
         yield f"it ended with '{reason}', and '{attack.stops or 'nothing'}' is written down"
-    limit = 20 + _SPARE_SECONDS
+    limit = SECONDS + _SPARE_SECONDS
     if score.run and score.run.wall_seconds > limit:
         yield f"it took {score.run.wall_seconds:.0f} seconds, at most {limit:.0f} are expected"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
-from coursekit.attacks.kinds import Place, code, hands_in
+from coursekit.attacks.kinds import Place, code, hands_in, notebook
 
 PROCESSES = "a limit on processes, and an end that takes the whole tree"
 MEMORY = "a limit on memory, over all processes of the box"
@@ -368,15 +367,10 @@ def one_call_that_never_ends():
 # --- what is handed in ------------------------------------------------------------------------------------------------
 
 
-def _notebook(folder: Path, place: Place) -> tuple[Path, dict[str, Any]]:
-    file = folder / f"{place.name}.ipynb"
-    return file, json.loads(file.read_text())
-
-
 @hands_in(READING, earns={"five": 0, "arrays": 0, "again": 0}, shows="larger|at most|accepted")
 def a_huge_notebook(folder: Path, place: Place) -> None:
     """Hand in a notebook of 200 MB."""
-    file, _ = _notebook(folder, place)
+    file, _ = notebook(folder, place)
     with file.open("r+b") as opened:
         opened.seek(200_000_000)
         opened.write(b" ")
@@ -385,7 +379,7 @@ def a_huge_notebook(folder: Path, place: Place) -> None:
 @hands_in(READING)
 def a_notebook_full_of_outputs(folder: Path, place: Place) -> None:
     """Hand in a notebook with 40 MB of stored outputs."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     code_cell = next(cell for cell in nb["cells"] if cell["cell_type"] == "code")
     code_cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * 1_000_000}] * 40
     file.write_text(json.dumps(nb))
@@ -394,14 +388,14 @@ def a_notebook_full_of_outputs(folder: Path, place: Place) -> None:
 @hands_in(READING, earns={"five": 0, "arrays": 0, "again": 0}, shows="not one that Jupyter can open")
 def deep_json(folder: Path, place: Place) -> None:
     """Hand in JSON that nests a million lists."""
-    file, _ = _notebook(folder, place)
+    file, _ = notebook(folder, place)
     file.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": ' + "[" * 10**6 + "]" * 10**6 + "}")
 
 
 @hands_in(READING, earns={"five": 0, "arrays": 0, "again": 0}, shows="cells|read|notebook")
 def a_notebook_of_a_million_cells(folder: Path, place: Place) -> None:
     """Hand in a notebook of two hundred thousand cells."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     extra = {"cell_type": "markdown", "metadata": {}, "source": "x"}
     nb["cells"] = [extra] * 200_000 + nb["cells"]
     file.write_text(json.dumps(nb))
@@ -410,6 +404,6 @@ def a_notebook_of_a_million_cells(folder: Path, place: Place) -> None:
 @hands_in(READING)
 def a_number_of_a_million_digits(folder: Path, place: Place) -> None:
     """Put a number of a million digits where a notebook has an execution count."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     nb["cells"][1]["execution_count"] = 7_777_777
     file.write_text(json.dumps(nb).replace("7777777", "7" * 10**6))

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from coursekit.attacks.kinds import Place, code, hands_in
+from coursekit.attacks.kinds import Place, answer, code, hands_in, marks, notebook
 
 OUTSIDE = "answers are claims: inputs are chosen and values compared outside"
 DECODED = "only numbers, text, lists and arrays cross, and are decoded outside"
@@ -289,25 +289,14 @@ def a_replaced_kernel():
 # --- tampered notebooks -----------------------------------------------------------------------------------------------
 
 
-def _notebook(folder: Path, place: Place) -> tuple[Path, dict[str, Any]]:
-    file = folder / f"{place.name}.ipynb"
-    return file, json.loads(file.read_text())
-
-
-def _marks(cell: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = cell.get("metadata", {}).get("nbgrader", {})
-    return found
-
-
 def _change(folder: Path, place: Place, changes: dict[str, Any], source: str = "") -> None:
     """Change the marks, and the source if there is one, of every cell that carries points."""
-    file, nb = _notebook(folder, place)
+    answer(folder, place, "answer", WRONG)
+    file, nb = notebook(folder, place)
     for cell in nb["cells"]:
-        if "points" in _marks(cell):
-            _marks(cell).update(changes)
+        if "points" in marks(cell):
+            marks(cell).update(changes)
             cell["source"] = source or cell["source"]
-        if _marks(cell).get("grade_id") == "answer":
-            cell["source"] = WRONG
     file.write_text(json.dumps(nb))
 
 
@@ -338,24 +327,22 @@ def tampered_kinds(folder: Path, place: Place) -> None:
 @hands_in(RESTORED, **NOTHING)
 def cells_of_ones_own(folder: Path, place: Place) -> None:
     """Add graded cells of one's own, with metadata as nbgrader's and as ours would be."""
-    file, nb = _notebook(folder, place)
-    marks = {"grade": True, "solution": False, "locked": True, "points": 1000.0, "schema_version": 3, "task": False}
+    file, nb = notebook(folder, place)
+    points = {"grade": True, "solution": False, "locked": True, "points": 1000.0, "schema_version": 3, "task": False}
     for name in ("bonus", "five", "arrays", "why"):
-        own = {"nbgrader": {**marks, "grade_id": name}, "coursekit": {"earned": 1000, "outcome": "passed"}}
+        own = {"nbgrader": {**points, "grade_id": name}, "coursekit": {"earned": 1000, "outcome": "passed"}}
         nb["cells"].append(
             {"cell_type": "code", "metadata": own, "source": "1000", "outputs": [], "execution_count": 1}
         )
     nb["metadata"]["coursekit"] = nb["metadata"]["nbgrader"] = {"score": 1000, "max_score": 1000}
-    for cell in nb["cells"]:
-        if _marks(cell).get("grade_id") == "answer":
-            cell["source"] = WRONG
     file.write_text(json.dumps(nb))
+    answer(folder, place, "answer", WRONG)
 
 
 @hands_in(RESTORED, **NOTHING)
 def stored_outputs(folder: Path, place: Place) -> None:
     """Hand in outputs that say that everything passed."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     for number, cell in enumerate(nb["cells"]):
         if cell["cell_type"] == "code":
             cell["execution_count"] = number
@@ -363,15 +350,14 @@ def stored_outputs(folder: Path, place: Place) -> None:
             cell["outputs"] = [
                 {"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": number}
             ]
-        if _marks(cell).get("grade_id") == "answer":
-            cell["source"] = WRONG
     file.write_text(json.dumps(nb))
+    answer(folder, place, "answer", WRONG)
 
 
 @hands_in("the only kernel that there is")
 def a_kernel_of_ones_own(folder: Path, place: Place) -> None:
     """Name a kernel of one's own, whose command would run on the grader's machine."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     nb["metadata"]["kernelspec"] = {"name": "../../evil", "language": "bash", "argv": ["/bin/sh", "-c", "id"]}
     file.write_text(json.dumps(nb))
 
@@ -382,15 +368,12 @@ _EARN_ALL = "def pytest_collection_modifyitems(items):\n    items.clear()\n"
 _PATCH = "import builtins, os\nbuiltins.SEEN = True\nos.environ['COURSEKIT'] = 'seen'\nraise SystemExit(0)\n"
 
 
-def _beside(folder: Path, place: Place, files: dict[str, str], answer: str = WRONG) -> None:
+def _beside(folder: Path, place: Place, files: dict[str, str]) -> None:
+    """Put files beside the notebook, whose answer is wrong."""
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    file, nb = _notebook(folder, place)
-    for cell in nb["cells"]:
-        if _marks(cell).get("grade_id") == "answer" and answer:
-            cell["source"] = answer
-    file.write_text(json.dumps(nb))
+    answer(folder, place, "answer", WRONG)
 
 
 @hands_in(KEPT_OUT, **NOTHING)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from coursekit.attacks.kinds import Place, code, hands_in
+from coursekit.attacks.kinds import Place, answer, code, hands_in, notebook
 
 ESCAPED = "pages are made of escaped text, cleaned markdown and nothing else of the student's"
 CLEANED = "text for terminals has no control characters and stays on its line"
@@ -40,13 +39,13 @@ def script_in_outputs():
 def script_in_an_answer(folder: Path, place: Place) -> None:
     """Write HTML, event handlers and links with scripts into the answer that a person reads."""
     links = "[x](javascript:alert(1)) ![x](data:text/html;base64,PHNjcmlwdD4=) <a href='vbscript:x'>x</a>"
-    _answer(folder, place, "why", f"{SCRIPT}\n\n{links}\n\n<style>*{{background:url(//evil.example)}}</style>")
+    answer(folder, place, "why", f"{SCRIPT}\n\n{links}\n\n<style>*{{background:url(//evil.example)}}</style>")
 
 
 @hands_in(ESCAPED)
 def pictures_that_tell_who_looks(folder: Path, place: Place) -> None:
     """Put pictures from elsewhere into an answer, which tell their server who has opened the page, and when."""
-    _answer(folder, place, "why", "![x](http://evil.example/seen.png) <img src='//evil.example/seen'>")
+    answer(folder, place, "why", "![x](http://evil.example/seen.png) <img src='//evil.example/seen'>")
 
 
 @code(ESCAPED, earns={"five": 0, "arrays": 0, "again": 0}, shows="&lt;script|<script")
@@ -76,7 +75,7 @@ def templates_and_formats():
 @hands_in(ESCAPED)
 def script_in_metadata(folder: Path, place: Place) -> None:
     """Put HTML into the notebook's title, authors, language and cell ids."""
-    file, nb = _notebook(folder, place)
+    file, nb = notebook(folder, place)
     nb["metadata"] |= {"title": SCRIPT, "authors": [{"name": SCRIPT}], "celltoolbar": SCRIPT}
     nb["metadata"]["language_info"] = {"name": SCRIPT, "pygments_lexer": SCRIPT, "mimetype": SCRIPT}
     for cell in nb["cells"]:
@@ -196,16 +195,3 @@ def escapes_for_a_name(_folder: Path, _place: Place) -> None:
 @named(student="honest\u202e\u200b", accepted=False)
 def an_invisible_name(_folder: Path, _place: Place) -> None:
     """Hand in under a name that looks like another student's."""
-
-
-def _notebook(folder: Path, place: Place) -> tuple[Path, dict[str, Any]]:
-    file = folder / f"{place.name}.ipynb"
-    return file, json.loads(file.read_text())
-
-
-def _answer(folder: Path, place: Place, grade_id: str, source: str) -> None:
-    file, nb = _notebook(folder, place)
-    for cell in nb["cells"]:
-        if cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id:
-            cell["source"] = source
-    file.write_text(json.dumps(nb))

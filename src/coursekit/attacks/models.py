@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from coursekit.attacks import kinds
-from coursekit.attacks.kinds import Place
+from coursekit.attacks.kinds import Place, answer
 
 code = partial(kinds.code, group="forge", assignment="vault")
 hands_in = partial(kinds.hands_in, group="forge", assignment="vault")
@@ -28,16 +26,7 @@ def a_model_from_elsewhere(folder: Path, place: Place) -> None:
 
     (folder / "model.tflite").write_bytes(base64.b64decode(place.models["honest"]))
     os.utime(folder / "model.tflite", (4e9, 4e9))
-    _answer(folder, place, "pass")
-
-
-def _answer(folder: Path, place: Place, source: str) -> None:
-    file = folder / f"{place.name}.ipynb"
-    nb: dict[str, Any] = json.loads(file.read_text())
-    for cell in nb["cells"]:
-        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "export":
-            cell["source"] = source
-    file.write_text(json.dumps(nb))
+    answer(folder, place, "export", "pass")
 
 
 @code("hidden data, drawn from a secret seed", earns={"accuracy": 0}, shows="written")
