@@ -500,7 +500,11 @@ def own(name):
 def test_a_message_that_never_ends_does_not_fill_the_graders_memory(kernels):
     frame = "b'\\3' + (1 << 19).to_bytes(8, 'big') + bytes(1 << 19)"
     source = f"{FORGE}\nto, frame = own('k-2'), {frame}\nwhile True: to.sendall(frame)"
-    assert stopped(kernels, source) == "it printed more than 2,000,000 bytes at once"
+    # The kernel's own thread may have been in the middle of a frame.
+    assert stopped(kernels, source) in (
+        "it printed more than 2,000,000 bytes at once",
+        "it sent messages that are not Jupyter's",
+    )
 
 
 def test_frames_without_end_do_not_either(kernels):

@@ -13,7 +13,7 @@ PACKAGE = Path(coursekit.__file__).parent
 
 # From the ground up. A room imports from floors below its own, never from its own floor or above.
 FLOORS = (
-    ("words", {"records", "tasks", "errors", "decoding", "plainfile"}),
+    ("words", {"records", "tasks", "errors", "decoding", "plainfile", "making"}),
     (
         "pure",
         {

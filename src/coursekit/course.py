@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from coursekit import decoding, specs
+from coursekit import decoding, making, specs
 from coursekit.errors import CourseError, SpecError, StorageError, StudentError
 from coursekit.plainfile import plain_files, read_below
 from coursekit.records import Assignment, Case, Course, Score, Submission
@@ -286,8 +286,8 @@ def unwritable(error: OSError, file: Path) -> StorageError:
 
 def _make_once(file: Path, data: bytes) -> None:
     """Write a file that only its owner may read, unless somebody else was first; nobody ever sees it empty."""
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as scratch:
-        made = Path(scratch) / file.name
+    with making.beside(file.parent) as scratch:
+        made = scratch / file.name
         write(made, data, mode=0o600)
         with contextlib.suppress(FileExistsError):
             file.hardlink_to(made)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from coursekit.gradebook.folders import copy_pictures, put_in_place
 from coursekit.gradebook.names import accept
 from coursekit.gradebook.originals import cells
 from coursekit.gradebook.timestamps import timestamp
+from coursekit.making import beside
 from coursekit.records import GradedCell
 
 SCHEMA_VERSION = 3
@@ -47,8 +47,8 @@ def write_autograded(
     if originals is None:
         originals = cells(settings, name)
     settings.autograded.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.autograded, prefix=".making-") as scratch:
-        folder = Path(scratch) / name
+    with beside(settings.autograded) as scratch:
+        folder = scratch / name
         folder.mkdir()
         copy_pictures(settings.release / name, folder)
         for stem in originals.keys() & executed.keys():

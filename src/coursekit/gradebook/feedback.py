@@ -12,7 +12,6 @@ The page shows the student's text and code, the grader's comments and the points
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from coursekit.gradebook.configuration import Settings, configuration, course_di
 from coursekit.gradebook.folders import copy_pictures
 from coursekit.gradebook.names import accept
 from coursekit.gradebook.originals import cells
+from coursekit.making import beside
 from coursekit.records import GradedCell
 
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE)
@@ -54,13 +54,13 @@ def write_feedback(settings: Settings, student: str, name: str) -> Path:
     originals = cells(settings, name)
     folder = settings.feedback / student / name
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.feedback, prefix=".making-") as scratch:
+    with beside(settings.feedback) as scratch:
         with listening(settings.root) as chatter:
             try:
-                _convert(settings, (student, name), Path(scratch), chatter, originals)
+                _convert(settings, (student, name), scratch, chatter, originals)
             except (Exception, SystemExit) as error:  # nbgrader raises what its parts do
                 raise _refusal(chatter.cause(error), settings, graded) from error
-        for page in sorted((Path(scratch) / student / name).glob("*.html")):
+        for page in sorted((scratch / student / name).glob("*.html")):
             page.write_text(_SCRIPT.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
             page.replace(folder / page.name)
     copy_pictures(settings.release / name, folder)

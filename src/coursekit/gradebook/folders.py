@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from coursekit.making import beside
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _MOST_BYTES = 5_000_000
@@ -21,8 +22,8 @@ def put_in_place(fresh: Path, place: Path) -> Path:
         finally:
             os.close(opened)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".old-") as old:
-        before = Path(old) / place.name
+    with beside(place.parent, ".old-") as old:
+        before = old / place.name
         if place.exists():
             place.rename(before)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from coursekit.gradebook.chatter import Chatter, hearing, listening, one_line
 from coursekit.gradebook.configuration import Settings, configuration, course_directory
 from coursekit.gradebook.folders import put_in_place
 from coursekit.gradebook.names import accept
+from coursekit.making import beside
 
 
 def release(settings: Settings, name: str, *, due: datetime | None = None) -> Path:
@@ -45,13 +45,13 @@ def generated(settings: Settings, name: str) -> Iterator[Path]:
     _refuse_unready(settings, source)
     database.prepare(settings.db_url)
     settings.release.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.release, prefix=".making-") as scratch:
+    with beside(settings.release) as scratch:
         with listening(settings.root) as chatter:
             try:
-                _convert(settings, name, Path(scratch), chatter)
+                _convert(settings, name, scratch, chatter)
             except (Exception, SystemExit) as error:  # nbgrader raises what its parts do
                 raise _refusal(chatter.cause(error), chatter, settings, source) from error
-        yield Path(scratch) / name
+        yield scratch / name
 
 
 def _convert(settings: Settings, name: str, out: Path, chatter: Chatter) -> None:
