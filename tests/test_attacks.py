@@ -201,6 +201,7 @@ def test_without_walls_the_same_attacks_are_seen_to_succeed():
         names, among=[ways.WAYS[1]] if os.geteuid() == 0 else [ways.WAYS[3]], box="none", tell=print
     )
     assert [each.attack for each in found.verdicts if each.held] == []
+    assert not any(each.detail.startswith("nothing shows") for verdict in found.verdicts for each in verdict.ways)
     assert any("a TCP port of the host was asked" in each.problems for each in found.around)
 
 

@@ -474,3 +474,28 @@ def test_a_plain_nbgrader_course_is_graded_as_nbgrader_grades_it_cell_by_cell(pl
     assert {student: score.earned for student, score in scores.items()} == {
         student: total.points for student, total in totals.items()
     }
+
+
+# --- cold starts ------------------------------------------------------------------------------------------------------
+
+HOW_IT_STARTED = """\
+import sys
+print('warm' if 'numpy' in sys.modules else 'cold')
+def double(x):
+    return 2 * x
+"""
+
+
+@pytest.mark.parametrize(("options", "start"), [((), "warm"), (("--cold",), "cold")])
+def test_kernels_start_warm_unless_they_are_told_to_start_cold_and_earn_the_same(tmp_path, options, start):
+    root = courses.released(courses.make(tmp_path, facts="preload: [numpy]\n"), "doubling")
+    courses.submit(root, "ada", {"answer": HOW_IT_STARTED})
+    command = Path(sys.executable).with_name("coursekit")
+    done = subprocess.run(
+        [command, "grade", "doubling", *options, "--course", root], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    executed = json.loads((root / "autograded" / "ada" / "doubling" / "doubling.ipynb").read_text())
+    printed = [output["text"] for cell in executed["cells"] for output in cell.get("outputs", [])]
+    assert "".join("".join(text) for text in printed) == f"{start}\n"
+    assert course.score(root, "ada", "doubling").earned == 5

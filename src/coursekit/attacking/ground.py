@@ -1,4 +1,4 @@
-"""The ground on which attacks are tried: a course with two assignments, secrets in every place, and traps.
+"""The ground on which attacks are tried: a course with three assignments, secrets in every place, and traps.
 
 An attacker is told where everything lies, and not what it holds. A trap is a service that nobody has reason to ask.
 """
@@ -84,7 +84,6 @@ targets:
   - {id: latency, metric: latency_ms, profile: nano33-ble-sense, at_most: {pass: 1, full: 0.5}, points: 2}
 """
 
-
 _OWN = """\
 # double works on whole numbers and on arrays.
 import numpy as np
@@ -112,7 +111,7 @@ class Secrets:
 
 
 class Traps:
-    """Services on the host that nobody has reason to ask, and a file that only the host has."""
+    """Services on the host that nobody has reason to ask."""
 
     def __init__(self, folder: Path, ends: ExitStack) -> None:
         self.abstract = f"coursekit-trap-{secrets.token_hex(8)}"

@@ -18,7 +18,7 @@ from coursekit.attacks.kinds import REFUSED, SUCCEEDED
 from coursekit.records import Case, Record, Score
 
 _SPARE_SECONDS = 15.0
-"""What a run may take beyond its limit: two seconds to obey, and what a busy machine adds."""
+"""What a run may take beyond its limit: seconds to obey, and what a busy machine adds."""
 _LONGEST = 160
 _WORKFLOW = re.compile(rb"^(::|##\[|##vso\[)", re.MULTILINE)
 _UNPRINTABLE = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
@@ -131,8 +131,7 @@ def _acting(root: Path, attack: Attack) -> Iterator[str]:
     """What acts in its pages and not in those of the honest submission."""
     for path in _given_back(root, attack):
         if path.suffix == ".html":
-            honest = path.with_name(path.name)
-            twin = root / "feedback" / HONEST / attack.assignment / honest.name
+            twin = root / "feedback" / HONEST / attack.assignment / path.name
             usual = hazards(twin.read_text()) if twin.is_file() else Counter[str]()
             for what, count in (hazards(path.read_text()) - usual).items():
                 yield f"{path.name} has {what} {count} times more than an honest page"

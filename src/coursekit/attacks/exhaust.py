@@ -141,7 +141,7 @@ def memory_that_no_process_shows(attempt):
         attempt(name, lambda number=number: call(number))
 
 
-@code("a limit on open files and on sockets", shows="REFUSED|", stops="")
+@code("a limit on open files and on sockets")
 def memory_in_sockets_and_pipes(attempt):
     """Hold memory in the buffers of sockets and pipes."""
     import os

@@ -112,7 +112,7 @@ def hidden_checks(place, attempt):
 
     folder = pathlib.Path(place["course"], "autograder", place["name"])
     attempt("the folder", lambda: list(folder.iterdir()))
-    for name in (f"test_{place['name']}.py", "hidden.py", ".seed"):
+    for name in (f"test_{place['name']}.py", ".seed", "../vault/hidden.py"):
         attempt(name, (folder / name).read_bytes)
 
 
