@@ -290,3 +290,16 @@ def test_a_question_without_an_answer_is_a_doubt_unless_a_limit_ended_the_cell(r
     before, cell = answer(made.before, {}), Reply(status="ok", said=made.cell.answers[0][1])
     assert canaries.doubt(made, before, cell, reply) != ""
     assert canaries.doubt(made, before, Reply(late=True), None) == ""
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whoever_drops_the_lines_of_a_known_test_drops_the_assert_that_must_fail(seed):
+    asked = canaries.around("f(1)", {}, ("f(2) == 3",), random.Random(seed)).before
+    left = "\n".join(line for line in asked.source.splitlines() if "f(2) == 3" not in line)
+    assert left != asked.source
+    try:
+        exec(left, {})
+    except AssertionError:
+        pytest.fail(f"it fails as if nothing had been dropped:\n{left}")
+    except SyntaxError:
+        pass

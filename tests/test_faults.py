@@ -215,6 +215,13 @@ def test_the_scratch_of_a_dead_grader_is_removed_and_that_of_a_living_one_stays(
         assert (abandoned.exists(), living.exists()) == (False, True)
 
 
+def is_bubblewrap(process):
+    try:
+        return process.name() == "bwrap"
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_killed_command_leaves_no_box_and_its_finished_scores(tmp_path):
     root = courses.released(courses.make(tmp_path), NAME)
     courses.submit(root, "ada")
@@ -223,7 +230,7 @@ def test_a_killed_command_leaves_no_box_and_its_finished_scores(tmp_path):
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert "ada" in process.stderr.readline()
         grader, below = psutil.Process(process.pid), []
-        while not any(each.name() == "bwrap" for each in below):
+        while not any(is_bubblewrap(each) for each in below):
             assert process.poll() is None
             below = grader.children(recursive=True)
         process.kill()

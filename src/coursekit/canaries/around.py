@@ -96,7 +96,10 @@ def _taken(word: str) -> str:
 
 
 def _failing(known: Sequence[str], message: str, rng: Random) -> str:
-    """An assert that must fail, in one of several forms; it says what the test says and never does it."""
+    """An assert that must fail, in one of several forms; it says what the test says and never does it.
+
+    It stands on one line: whoever drops the lines of a known test drops all of it.
+    """
     wrong = arithmetic.false(rng)
     if known:
         wrong = f"{rng.choice(known)} if {arithmetic.false(rng)} else {wrong}"
@@ -105,7 +108,7 @@ def _failing(known: Sequence[str], message: str, rng: Random) -> str:
             "assert {wrong}, {message}",
             "if {true}:\n    assert {wrong}, {message}",
             "try:\n    assert {wrong}, {message}\nfinally:\n    pass",
-            "while {true}:\n    assert (\n        {wrong}\n    ), {message}\n    break",
+            "while {true}:\n    assert {wrong}, {message}\n    break",
         ]
     )
     return form.replace("{wrong}", wrong).replace("{message}", message).replace("{true}", arithmetic.true(rng))
