@@ -171,7 +171,8 @@ def ended(process: subprocess.Popen[str], folder: Path) -> Ended:
     out, err = process.communicate(timeout=_PATIENCE)
     after = json.loads((folder / "aftermath.json").read_text())
     code = after.pop("code")
-    assert {what: found for what, found in after.items() if found} == {}, err
+    left = {what: found for what, found in after.items() if found}
+    assert left == {}, f"left behind: {left}\n{err}"
     assert "Traceback" not in (err or ""), err
     return Ended(code, out or "", err or "")
 

@@ -127,6 +127,26 @@ def test_a_grader_that_is_killed_while_a_box_starts_leaves_nothing_of_it(tmp_pat
         assert struck.ended(process, tmp_path).code == 128 + signal.SIGKILL
 
 
+def test_a_machine_that_ends_everything_while_a_box_starts_leaves_nothing_of_it(tmp_path, hanging):
+    """As when it shuts down: what would clean up is told to end as well."""
+    command = [sys.executable, "-c", OPENS.format(patience=100)]
+    with struck.running(tmp_path, before=hanging, command=command) as process:
+        (child,) = {each for each in struck.named(process, "sleep 1000", 2) if each.parent().name() == "sleep"}
+        for each in struck.below(process):
+            if each != child and each.name() != "bwrap":
+                each.terminate()
+        assert struck.ended(process, tmp_path).code == 128 + signal.SIGTERM
+
+
+def test_a_bubblewrap_that_is_ended_while_its_box_starts_is_not_waited_for(tmp_path, hanging):
+    command = [sys.executable, "-c", OPENS.format(patience=100)]
+    with struck.running(tmp_path, before=hanging, command=command) as process:
+        (first,) = {each for each in struck.named(process, "sleep 1000", 2) if each.parent().name() != "sleep"}
+        first.terminate()
+        done = struck.ended(process, tmp_path)
+    assert (done.code, done.out) == (0, "no box can be made here: bubblewrap ended at once.\n")
+
+
 # --- Kernels ----------------------------------------------------------------------------------------------------------
 
 HIDDEN_KERNEL = Path(ipykernel.__file__).with_name("kernelapp.py")
@@ -150,7 +170,7 @@ EATS = """
 import os
 for _ in range(3):
     os.fork()
-x = [os.urandom(2**20) for _ in range(250)]
+x = [bytes([n % 250]) * 2**20 for n in range(250)]
 while True:
     pass
 """

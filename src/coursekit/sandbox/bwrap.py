@@ -33,7 +33,7 @@ from coursekit.sandbox.watch import Watch
 _LAUNCH = Path(__file__).with_name("launch.py")
 # It reads what nobody writes until the grader closes the pipe or ends, however that happens.
 _HOLD = ("/bin/sh", "-c", "echo ready; exec cat")
-_GUARD = 'read -r box && cat && kill -s KILL -- "-$box"'
+_GUARD = 'trap "" HUP INT TERM; read -r box && cat && kill -s KILL -- "-$box"'
 _FIRST = 1  # the number of the box's first process in the box
 _PLACES = "/usr/bin:/bin:/usr/local/bin"
 _START_SECONDS = 20.0
@@ -175,8 +175,9 @@ class BwrapBox:
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         assert self._process.stderr is not None  # noqa: S101 - likewise
         ends = time.monotonic() + _START_SECONDS
-        if _line(self._process.stdout, ends) == b"ready":
-            return int(json.loads(_line(status, ends))["child-pid"])
+        with os.fdopen(os.pidfd_open(self._process.pid), "rb", buffering=0) as alive:
+            if _line(self._process.stdout, alive, ends) == b"ready":
+                return int(json.loads(_line(status, alive, ends))["child-pid"])
         _kill_all(self._process)
         os.set_blocking(self._process.stderr.fileno(), False)
         said = (self._process.stderr.read(_MOST_SAID) or b"").decode(errors="replace").strip()
@@ -281,8 +282,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_all(process: subprocess.Popen[bytes]) -> None:
-    """End bubblewrap and its child: one that lost its parent before it was told to go on would wait for ever."""
-    if process.poll() is None:
+    """End bubblewrap and its child: one that lost its parent before it was told to go on would wait for ever.
+
+    So its group is killed although bubblewrap may have ended; the number is theirs until somebody waits for it. Whoever
+    did had a box that stood, whose first process ends with bubblewrap.
+    """
+    if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # it was started as a session of its own
     process.wait()
@@ -314,10 +319,10 @@ def _guard() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
             guard.kill()
 
 
-def _line(source: IO[bytes], ends: float) -> bytes:
-    """The next line of a pipe, or what came of it until the pipe or the time ended."""
+def _line(source: IO[bytes], alive: IO[bytes], ends: float) -> bytes:
+    """The next line of a pipe, or what came of it until the pipe, a process or the time ended."""
     line = b""
-    while select.select([source], [], [], max(0.0, ends - time.monotonic()))[0]:
+    while source in select.select([source, alive], [], [], max(0.0, ends - time.monotonic()))[0]:
         part = os.read(source.fileno(), 1)
         if part in (b"", b"\n"):
             break
