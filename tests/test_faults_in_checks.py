@@ -28,12 +28,12 @@ def flags(tmp_path_factory):
 # --- The trusted process ----------------------------------------------------------------------------------------------
 
 WHOLE = {
-    "abort": "the trusted pytest process was ended by signal 6 (aborted)",
-    "exit": "the trusted pytest process ended with status 0 and no result",
+    "abort": "the trusted process was ended by signal 6 (aborted)",
+    "exit": "the trusted process ended with status 0 and no result",
     "interrupt": "a check ended all others (KeyboardInterrupt)",
     "quit": "a check ended all others (Exit)",
     "remove": "what the checks found could not be written",
-    "wait": "the trusted pytest process was ended by signal 9 (killed)",
+    "wait": "the trusted process was ended by signal 9 (killed)",
 }
 """What takes the whole examination with it -> how its score says so."""
 ALONE = {

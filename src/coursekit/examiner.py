@@ -41,7 +41,16 @@ _UNUSED = ["cacheprovider", "doctest", "faulthandler", "junitxml", "pastebin", "
 _UNUSED += ["threadexception", "unraisableexception"]  # these two look through all objects there are, several times
 _COMMON += [word for name in _UNUSED for word in ("-p", f"no:{name}")]
 
-_IMPORTS = ("pytest", "_pytest.legacypath", "numpy", "coursekit.pytest_plugin", "coursekit.examination.asking")
+_PYTEST, _UNASKED = "pytest", "coursekit.examination.sitting"
+"""What examines a submission: pytest where there are checks, else nobody asks and a pytest would start for nothing."""
+_IMPORTS = (
+    _UNASKED,
+    "pytest",
+    "_pytest.legacypath",
+    "numpy",
+    "coursekit.pytest_plugin",
+    "coursekit.examination.asking",
+)
 """What every examination imports; the check files of an assignment add theirs."""
 
 _ENVIRONMENT = {
@@ -60,9 +69,10 @@ class Stopped(Exception):
     """The grader was told to stop; there is no examination."""
 
 
-def warmed(imports: Sequence[str]) -> Zygote:
-    """A warm interpreter that becomes trusted pytest processes; it has imported these modules beside its own."""
-    return Zygote("coursekit.warm.program:main", [*_IMPORTS, *imports], _ENVIRONMENT)
+def warmed(checks: Sequence[str], imports: Sequence[str]) -> Zygote:
+    """A warm interpreter that examines with these checks; it has imported these modules beside its own."""
+    wanted = [*_IMPORTS, *imports] if checks else [_UNASKED]
+    return Zygote("coursekit.warm.program:main", wanted, _ENVIRONMENT)
 
 
 def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:
@@ -92,7 +102,7 @@ def listed(checks: Sequence[str]) -> list[tuple[str, float]]:
     with tempfile.TemporaryDirectory(prefix="coursekit-") as scratch:
         out = Path(scratch)
         (out / "pytest.ini").write_text("[pytest]\n")
-        words = [*_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--collect-only"]
+        words = [_PYTEST, *_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--collect-only"]
         folders = [path for path in checks if not path.endswith(".yaml")]
         words += ["--coursekit-list", str(out / "checks.json"), "--", *folders]
         _run(words, out, _SPARE_SECONDS, threading.Event())
@@ -103,10 +113,12 @@ def listed(checks: Sequence[str]) -> list[tuple[str, float]]:
 
 
 def _words(task: Task, task_file: Path, out: Path) -> list[str]:
-    """The command line of one examination."""
-    words = [*_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--basetemp", str(out / "tmp")]
+    """The module that examines, and its command line."""
+    if not task.checks:
+        return [_UNASKED, str(task_file)]
+    words = [_PYTEST, *_COMMON, "-c", str(out / "pytest.ini"), f"--rootdir={out}", "--basetemp", str(out / "tmp")]
     words += ["--coursekit-task", str(task_file)]
-    return [*words, "--", *(task.checks or (str(out / "pytest.ini"),))]
+    return [*words, "--", *task.checks]
 
 
 def deadline(assignment: Assignment) -> float:
@@ -115,7 +127,7 @@ def deadline(assignment: Assignment) -> float:
 
 
 def _run(words: list[str], out: Path, seconds: float, stop: threading.Event, zygote: str = "") -> int | None:
-    """Run pytest with these words; its exit status, or None if that is not known."""
+    """Run a module with these words after its name; its exit status, or None if that is not known."""
     with ExitStack() as ends:
         log = ends.enter_context((out / "pytest.log").open("wb"))
         process, status = _start(words, out, log.fileno(), zygote, ends)
@@ -147,14 +159,14 @@ def _start(
         except warm.Cold:
             pass
         else:
-            order = {"module": "pytest", "arguments": words, "environment": _ENVIRONMENT, "cwd": str(out)}
+            order = {"module": words[0], "arguments": words[1:], "environment": _ENVIRONMENT, "cwd": str(out)}
             with suppress(BrokenPipeError), fork.stdin:  # it has been killed already, which is found below
                 fork.stdin.write(json.dumps(order).encode() + b"\n")
             return fork, status
         finally:
             os.close(writing)
     process = subprocess.Popen(
-        [sys.executable, "-I", "-m", "pytest", *words],
+        [sys.executable, "-I", "-m", *words],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -184,7 +196,7 @@ def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
         said = f": {lines[-1]}" if quote and lines else "."
         where = str(out / "pytest.log")
         if code is None:
-            raise MachineError(f"the trusted pytest process was ended from outside{said}", where=where) from error
+            raise MachineError(f"the trusted process was ended from outside{said}", where=where) from error
         if code in (os.EX_IOERR, _LOG_UNWRITTEN) or not out.is_dir():
             what = (
                 "what the checks found could not be written: the disk for temporary files is full, or a folder is gone."
@@ -193,6 +205,6 @@ def _read(out: Path, code: int | None, *, quote: bool) -> Examination:
         if code < 0:
             name = (signal.strsignal(-code) or "unknown").lower()
             how = f"ended by signal {-code} ({name})"
-            raise MachineError(f"the trusted pytest process was {how}{said}", where=where) from error
+            raise MachineError(f"the trusted process was {how}{said}", where=where) from error
         how = f"ended with status {code} and no result"
-        raise GraderError(f"the trusted pytest process {how}{said}", where=where) from error
+        raise GraderError(f"the trusted process {how}{said}", where=where) from error

@@ -56,9 +56,10 @@ class Desk:
     def __init__(self, root: Path, settings: gradebook.Settings, plan: Plan, book: gradebook.Gradebook) -> None:
         self._root, self._settings, self._book = root, settings, book
         self.plan = msgspec.structs.replace(plan, kept=str(root / shelf.FOLDER / plan.assignment.name))
-        self._batches = gradebook.Batches(book, self._seal, self._refuse)
+        self._batches = gradebook.Batches(book, self._recorded_now, self._refuse)
         self._unsealed: dict[str, Graded] = {}
-        self._refused: dict[str, Score] = {}
+        self._settled: dict[str, Score] = {}
+        """Student -> the score, where recording it made another one of it."""
         self._recorded: Mapping[str, str] = book.recorded(plan.assignment.name)
 
     def _place(self, student: str) -> Path:
@@ -164,19 +165,15 @@ class Desk:
         else:
             log.unlink(missing_ok=True)
         self._unsealed[student] = graded
-        score = graded.score
         try:
-            score = self._record(graded)
+            self._write_executed(graded)
         except CourseError as error:
-            self._refuse(score, error)
+            self._refuse(graded.score, error)
         except OSError as error:
             raise course.unwritable(error, self._settings.autograded) from error
         else:
-            if self._settings.plain:
-                self._seal([score])
-            else:
-                self._batches.add(gradebook.Entry(score, self.plan.cells, graded.executed, graded.submitted_at))
-        return self.settled(score)
+            self._batches.add(gradebook.Entry(graded.score, self.plan.cells, graded.executed, graded.submitted_at))
+        return self.settled(graded.score)
 
     def turn(self) -> None:
         """Write what waits for the gradebook, if it is much or has waited long."""
@@ -187,15 +184,40 @@ class Desk:
         self._batches.flush()
 
     def settled(self, score: Score) -> Score:
-        """The score, or the one that is not there because nbgrader had no place for it in the end."""
-        return self._refused.get(score.student, score)
+        """The score as it was recorded: after nbgrader's own penalty, or not there if nbgrader had no place for it."""
+        return self._settled.get(score.student, score)
+
+    def _recorded_now(self, scores: Sequence[Score]) -> None:
+        """The gradebook holds these, so that in a plain course its late policy can be asked, which looks there."""
+        if self._settings.plain:
+            late = self._book.late(self.plan.assignment.name, [score.student for score in scores])
+            scores = [score for each in scores if (score := self._penalized(each, late=each.student in late))]
+        self._seal(scores)
+
+    def _penalized(self, score: Score, *, late: bool) -> Score | None:
+        """The score after the penalty that the course's own nbgrader plugin takes, written; None if it was refused."""
+        if score.earned == "unscored":
+            return score
+        penalty = 0.0
+        if late:
+            try:
+                penalty = scoring.total(self._book.late_penalty(score.student, score.assignment).values())
+            except CourseError as error:
+                self._refuse(score, error)
+                return None
+        grade = scoring.lateness(None, self._unsealed[score.student].submitted_at, None, score.earned)
+        final = msgspec.structs.replace(score, grade=scoring.penalized(grade, score.earned, penalty))
+        if final != score:
+            self._settled[score.student] = final
+            course.write_score(self._root, final)
+        return final
 
     def _refuse(self, score: Score, error: CourseError) -> None:
         """Write and keep the score that is not there because nbgrader has no place for it."""
         reason = f"It cannot be kept: {error.what.rstrip('.')}. The instructor has to mend this: {error.fix}"
         unscored = {"status": "unscored", "earned": "unscored", "grade": None}
-        self._refused[score.student] = msgspec.structs.replace(score, reason=reason, **unscored)
-        course.write_score(self._root, self._refused[score.student])
+        self._settled[score.student] = msgspec.structs.replace(score, reason=reason, **unscored)
+        course.write_score(self._root, self._settled[score.student])
         self._seal([score])
 
     def _seal(self, scores: Sequence[Score]) -> None:
@@ -224,28 +246,14 @@ class Desk:
         if kept.ingredients != graded.ingredients or points(old) != points(graded.score):
             shelf.save(self._place(student), Before(ingredients=kept.ingredients, score=old))
 
-    def _record(self, graded: Graded) -> Score:
-        """Write the executed notebooks; the score, after nbgrader's own penalty if it takes one."""
+    def _write_executed(self, graded: Graded) -> None:
+        """Write the executed notebooks for nbgrader's feedback; of what was not run there are none."""
         score, settings = graded.score, self._settings
         folder = settings.submitted / score.student / score.assignment
         if graded.executed:
             gradebook.write_autograded(
                 settings, score.student, score.assignment, graded.executed, folder, self.plan.cells
             )
-        if settings.plain:  # the gradebook at once: nbgrader's policy looks at what is recorded
-            self._book.record(score, self.plan.cells, graded.executed, graded.submitted_at)
-            score = self._with_nbgraders_penalty(graded)
-            course.write_score(self._root, score)
-        return score
-
-    def _with_nbgraders_penalty(self, graded: Graded) -> Score:
-        """The score with the penalty that the course's own nbgrader plugin takes."""
-        score = graded.score
-        if score.earned == "unscored":
-            return score
-        penalty = scoring.total(self._book.late_penalty(score.student, score.assignment).values())
-        grade = scoring.lateness(None, graded.submitted_at, None, score.earned)
-        return msgspec.structs.replace(score, grade=scoring.penalized(grade, score.earned, penalty))
 
 
 # --- what moved ------------------------------------------------------------------------------------------------------

@@ -8,13 +8,10 @@ never on this process's path.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import inspect
 import json
 import os
-import resource
-import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from coursekit.records import Check, Measurement, Target
 
 _LONGEST_HINT = 1000
-_MOST_BYTES = 250_000_000
-"""In one file: a check that prints without end must not fill the disk."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,9 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the examiner if there is a task."""
     config.addinivalue_line("markers", "points(points, id): a check of coursekit, and what it is worth")
     if config.getoption("--coursekit-task"):
-        # When the grader dies this process must not go on grading.
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        from coursekit.examination import sitting  # noqa: PLC0415 - other test suites must not pay for it
+
+        sitting.alone()
         config.pluginmanager.register(Examiner(Path(config.getoption("--coursekit-task"))), "coursekit-examiner")
     if config.getoption("--coursekit-list"):
         config.pluginmanager.register(Lister(Path(config.getoption("--coursekit-list"))), "coursekit-lister")
@@ -84,26 +79,21 @@ class Examiner:
     """One submission's examination, as a pytest plugin with the fixtures that checks use."""
 
     def __init__(self, task_file: Path) -> None:
-        import msgspec  # noqa: PLC0415 - other test suites must not pay for these
-
-        from coursekit import sandbox  # noqa: PLC0415
+        from coursekit import sandbox  # noqa: PLC0415 - other test suites must not pay for these
         from coursekit.examination import asking  # noqa: PLC0415
-        from coursekit.examination.attempt import Attempt, engine_limits  # noqa: PLC0415
-        from coursekit.tasks import Task  # noqa: PLC0415
+        from coursekit.examination.attempt import engine_limits  # noqa: PLC0415
+        from coursekit.examination.sitting import Sitting  # noqa: PLC0415
 
-        self.task = msgspec.json.decode(task_file.read_bytes(), type=Task)
-        self.attempt = Attempt(self.task)
+        self._sitting = Sitting(task_file)
+        self.task, self._attempt = self._sitting.task, self._sitting.attempt
         limits = engine_limits(self.task.assignment.limits)
         inside = sandbox.runner(self.task.sandbox, limits, zygote=self.task.zygotes.programs)
         self._bench = asking.Bench(inside, tuple(map(Path, self.task.profiles)))
         data = {name: _once(partial(self._data, name)) for name in self._data_files()}
-        self.targets = asking.Targets(self.attempt, self._bench, data)
-        self.checks: dict[str, Check] = {}
+        self.targets = asking.Targets(self._attempt, self._bench, data)
         self._kernels: dict[str, Kernel] = {}
         self._fed = 0
         """How often models had been fed before this check."""
-        self.broken = ""
-        self.machine = False
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -129,22 +119,15 @@ class Examiner:
 
     def pytest_sessionstart(self) -> None:
         """Run the submission, before any check is even read."""
-        from coursekit.errors import CoursekitError, MachineError  # noqa: PLC0415
-
-        try:
-            self.attempt.begin()
-        except CoursekitError as error:
-            self.broken, self.machine = str(error), isinstance(error, MachineError)
-        except Exception as error:  # noqa: BLE001 - no check was asked yet, so it is our fault or the machine's
-            self.broken, self.machine = f"{type(error).__name__}: {error}", isinstance(error, OSError)
+        self._sitting.begin()
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """A check that ends the session takes the checks after it away."""
-        self.broken = self.broken or f"a check ended all others ({excinfo.typename})."
+        self._sitting.breaks(f"a check ended all others ({excinfo.typename}).")
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """So does what breaks outside of any check; the log has the rest."""
-        self.broken = self.broken or f"asking the checks broke ({excinfo.typename})."
+        self._sitting.breaks(f"asking the checks broke ({excinfo.typename}).")
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """The targets are checks too: `assignment.yaml::size`."""
@@ -160,18 +143,18 @@ class Examiner:
         for item in items:
             name = self._check_id(item)
             if name is None:
-                self.broken = self.broken or f"{item.nodeid} has no @pytest.mark.points(points, id=...)."
+                self._sitting.breaks(f"{item.nodeid} has no @pytest.mark.points(points, id=...).")
             elif name in seen:
-                self.broken = self.broken or f"two checks are called '{name}'."
+                self._sitting.breaks(f"two checks are called '{name}'.")
             else:
                 seen.add(name)
-        if self.broken:
+        if self._sitting.broken:
             items.clear()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A check file that cannot be read is our fault, not the student's."""
-        if report.failed and not self.broken:
-            self.broken = f"{report.nodeid} cannot be read: {_last_line(report)}"
+        if report.failed:
+            self._sitting.breaks(f"{report.nodeid} cannot be read: {_last_line(report)}")
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -180,42 +163,22 @@ class Examiner:
         name = self._check_id(item)
         if name is None:
             return
-        done = self.checks.get(name)
+        done = self._sitting.checks.get(name)
         if call.when == "setup":
             self._fed = self._bench.predictions
         if call.excinfo is not None and (done is None or done.outcome == "passed"):
-            self.checks[name] = self._not_passed(item, name, call)
+            self._sitting.checks[name] = self._not_passed(item, name, call)
         elif done is None and call.when == "call":
-            self.checks[name] = self._check(item, name, "passed", "")
+            self._sitting.checks[name] = self._check(item, name, "passed", "")
 
     def pytest_sessionfinish(self) -> None:
         """End the box and write down what became of it all."""
-        self.attempt.end()
+        from coursekit.examination.sitting import Unwritten  # noqa: PLC0415 - other test suites must not pay for it
+
         try:
-            self._write_down()
-        except OSError as error:  # the exit status is all that is left to say it with
-            pytest.exit(f"the result could not be written: {error}", returncode=os.EX_IOERR)
-
-    def _write_down(self) -> None:
-        import msgspec  # noqa: PLC0415 - other test suites must not pay for it
-
-        from coursekit import shelf  # noqa: PLC0415 - likewise
-        from coursekit.tasks import Examination  # noqa: PLC0415
-
-        out = Path(self.task.out)
-        if self.attempt.executed is not None:
-            (out / "executed.ipynb").write_text(json.dumps(self.attempt.executed, indent=1))
-        kept = None if self.broken else self.attempt.kept()
-        if kept is not None:
-            (out / shelf.FRESH_RUN).write_bytes(shelf.pack(kept))
-        examination = Examination(
-            run=self.attempt.run,
-            checks=tuple(self.checks.values()),
-            broken=self.broken,
-            ran=self.attempt.ran,
-            machine=self.machine,
-        )
-        (out / "examination.json").write_bytes(msgspec.json.format(msgspec.json.encode(examination)))
+            self._sitting.end()
+        except Unwritten as error:  # the exit status is all that is left to say it with
+            pytest.exit(str(error), returncode=os.EX_IOERR)
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -262,7 +225,7 @@ class Examiner:
             return self._check(item, name, "blocked", str(error))
         if isinstance(error, AssertionError | StudentError) and call.when == "call":
             return self._check(item, name, "failed", self._hint(item, call.excinfo))
-        self.machine = self.machine or isinstance(error, MachineError)
+        self._sitting.machine = self._sitting.machine or isinstance(error, MachineError)
         kind = f"{type(error).__name__}: {error}"
         what = f"{error} {error.fix}".strip() if isinstance(error, MachineError) else kind
         if self._is_hidden(item) and not isinstance(error, CoursekitError):  # the log has the rest
@@ -303,7 +266,7 @@ class Examiner:
 
         check = self._check_id(request.node) or request.node.nodeid
         hidden = self._is_hidden(request.node) or bool(self.task.hidden_from)
-        kernel = self._kernels[request.node.nodeid] = Kernel(self.attempt, check, hidden=hidden)
+        kernel = self._kernels[request.node.nodeid] = Kernel(self._attempt, check, hidden=hidden)
         return kernel
 
     @pytest.fixture(scope="session")

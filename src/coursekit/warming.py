@@ -57,7 +57,7 @@ def warmed(plan: Plan) -> Iterator[Warm]:
         yield Warm(plan)
         return
     with ExitStack() as ends:
-        checks = ends.enter_context(closing(examiner.warmed(list(imports(_sources(plan.checks))))))
+        checks = ends.enter_context(closing(examiner.warmed(plan.checks, imports(_sources(plan.checks)))))
         zygotes = {"Examinations": checks}
         paths = Zygotes(examinations=checks.path)
         if not plan.cold:

@@ -64,6 +64,14 @@ def automatic(book: nb.Gradebook, name: str, students: Sequence[str] = ()) -> li
     return list(found.filter(nb.SubmittedAssignment.student_id.in_(students)) if students else found)
 
 
+def submissions(book: nb.Gradebook, name: str, students: Sequence[str]) -> list[Any]:
+    """Give what these students handed in for an assignment, as it is recorded."""
+    found = book.db.query(nb.SubmittedAssignment).join(
+        nb.Assignment, nb.SubmittedAssignment.assignment_id == nb.Assignment.id
+    )
+    return list(found.filter(nb.Assignment.name == name, nb.SubmittedAssignment.student_id.in_(students)))
+
+
 def spread(penalty: float, scores: Mapping[str, float]) -> dict[str, float]:
     """Give the notebooks' shares of a penalty, in proportion to their scores, and never more than a score."""
     total = sum(score for score in scores.values() if score > 0)
