@@ -43,15 +43,10 @@ _COMMON += [word for name in _UNUSED for word in ("-p", f"no:{name}")]
 
 _PYTEST, _UNASKED = "pytest", "coursekit.examination.sitting"
 """What examines a submission: pytest where there are checks, else nobody asks and a pytest would start for nothing."""
-_IMPORTS = (
-    _UNASKED,
-    "pytest",
-    "_pytest.legacypath",
-    "numpy",
-    "coursekit.pytest_plugin",
-    "coursekit.examination.asking",
-)
-"""What every examination imports; the check files of an assignment add theirs."""
+_EVERY = (_UNASKED, "coursekit.sandbox.ahead")
+"""What every examination imports."""
+_ASKING = ("pytest", "_pytest.legacypath", "numpy", "coursekit.pytest_plugin", "coursekit.examination.asking")
+"""What one with checks imports beside; the check files of an assignment add theirs."""
 
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -71,8 +66,8 @@ class Stopped(Exception):
 
 def warmed(checks: Sequence[str], imports: Sequence[str]) -> Zygote:
     """A warm interpreter that examines with these checks; it has imported these modules beside its own."""
-    wanted = [*_IMPORTS, *imports] if checks else [_UNASKED]
-    return Zygote("coursekit.warm.program:main", wanted, _ENVIRONMENT)
+    asking = [*_ASKING, *imports] if checks else []
+    return Zygote("coursekit.warm.program:main", [*_EVERY, *asking], _ENVIRONMENT)
 
 
 def examine(task: Task, stop: threading.Event, zygote: str = "") -> Examination:

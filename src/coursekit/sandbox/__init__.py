@@ -31,7 +31,10 @@ _KERNEL = (
     "debugpy.server.api",
     "tornado.platform.asyncio",
     "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.oinspect",
     "IPython.extensions.storemagic",
+    "faulthandler",
     "coursekit.sandbox.answer",
 )
 """What a kernel imports before its first cell."""

@@ -5,6 +5,7 @@ Every path keeps its name inside, because interpreters and libraries remember wh
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,8 @@ def _outermost(paths: set[Path]) -> list[Path]:
     return sorted(path for path in paths if not any(other in path.parents for other in paths))
 
 
-def readable() -> list[Path]:
+@functools.cache
+def readable() -> tuple[Path, ...]:
     """The folders and files a box may read: the system's libraries, this interpreter, its packages and coursekit."""
     executable = Path(sys.executable)
     prefixes = {Path(sys.prefix), Path(sys.base_prefix), executable.parents[1], executable.resolve().parents[1]}
@@ -46,7 +48,7 @@ def readable() -> list[Path]:
     found |= {path.resolve() for path in found}  # by both names: paths may be written down either way
     found |= {Path(path) for path in _SYSTEM}
     found |= {Path(path) for path in _LINKED if not Path(path).is_symlink()}
-    return _outermost({path for path in found if path.exists()})
+    return tuple(_outermost({path for path in found if path.exists()}))
 
 
 def arguments(binds: Sequence[tuple[str, str]], limits: Limits, passwd: int, group: int) -> list[str]:
