@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from coursekit import course, dispatch, gradebook, grading, keeping, planning, sandbox, shelf
+from coursekit import course, dispatch, gradebook, grading, keeping, planning, sandbox, shelf, warming
 from coursekit.records import SandboxName, Score, Submission
 
 Progress = Callable[[str, Score | None], None]
@@ -45,6 +45,7 @@ def grade_class(
     force: bool = False,
     cold: bool = False,
     scheduler: str = "",
+    ahead: warming.Ahead = warming.NOTHING,
     progress: Progress,
     explain: Explain = unheard,
     notice: Notice = unheard,
@@ -52,6 +53,7 @@ def grade_class(
     """Grade what was handed in for an assignment and has not been graded as it is; the scores by student.
 
     With `force` everything runs; with `cold` kernels start cold; with `scheduler` what runs does so on its workers.
+    `ahead` is what is warming on this machine already.
     `explain` is told at the end what was done with each submission, and why. Raises SandboxError before anything runs
     if there is no sandbox, CourseError if nothing was released or handed in, or another grader is at work.
     """
@@ -72,7 +74,15 @@ def grade_class(
                 sandbox.require(box)
             if left:
                 scores += run_all(
-                    desk.plan, left, jobs, keep, progress, scheduler=scheduler, turn=desk.turn, notice=notice
+                    desk.plan,
+                    left,
+                    jobs,
+                    keep,
+                    progress,
+                    scheduler=scheduler,
+                    ahead=ahead,
+                    turn=desk.turn,
+                    notice=notice,
                 )
         finally:
             desk.flush()
@@ -127,16 +137,18 @@ def run_all(
     progress: Progress,
     *,
     scheduler: str = "",
+    ahead: warming.Ahead = warming.NOTHING,
     turn: Callable[[], None] = unheard,
     notice: Notice = unheard,
 ) -> list[Score]:
     """Grade submissions side by side, here or by the workers of a scheduler.
 
-    `keep` is called in this thread, once per submission, as results come; `turn` every second or so.
+    `keep` is called in this thread, once per submission, as results come; `turn` every second or so. `ahead` is what is
+    warming on this machine already.
     """
     scores: list[Score] = []
     said: set[str] = set()
-    with dispatch.place(plan, jobs, scheduler, lambda student: progress(student, None)) as place:
+    with dispatch.place(plan, jobs, scheduler, lambda student: progress(student, None), ahead) as place:
         waiting = {place.submit(submission) for submission in submissions}
         try:
             while waiting:

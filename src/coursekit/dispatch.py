@@ -41,10 +41,13 @@ class Place(Protocol):
 
 
 @contextmanager
-def place(plan: grading.Plan, jobs: int, scheduler: str, begun: Begun) -> Iterator[Place]:
+def place(
+    plan: grading.Plan, jobs: int, scheduler: str, begun: Begun, ahead: warming.Ahead = warming.NOTHING
+) -> Iterator[Place]:
     """This machine, or the workers of the scheduler at an address; for as long as the context lasts.
 
-    Raises MachineError if no scheduler answers, or its workers cannot grade this assignment.
+    `ahead` is what is warming on this machine already. Raises MachineError if no scheduler answers, or its workers
+    cannot grade this assignment.
     """
     if scheduler:
         far = _Elsewhere(plan, scheduler, begun)
@@ -53,7 +56,7 @@ def place(plan: grading.Plan, jobs: int, scheduler: str, begun: Begun) -> Iterat
         finally:
             far.close()
         return
-    with warming.warmed(plan) as warm:
+    with warming.warmed(plan, ahead) as warm:
         here = _Here(warm, jobs, begun)
         try:
             yield here

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from coursekit import examiner, measure, notebook, sandbox
+from coursekit import course, examiner, measure, notebook, sandbox, shelf
+from coursekit.errors import CoursekitError
 from coursekit.grading import Plan
 from coursekit.tasks import Zygotes
 from coursekit.warm import Zygote
@@ -47,11 +48,60 @@ class Warm(NamedTuple):
         return (*cold, *sorted(missing))
 
 
+class Ahead(NamedTuple):
+    """Kernels that are warming, by a guess at what they have to import; empty where there was nothing to go by."""
+
+    preload: tuple[str, ...] = ()
+    kernels: Zygote | None = None
+
+
+NOTHING = Ahead()
+
+
 @contextmanager
-def warmed(plan: Plan) -> Iterator[Warm]:
+def ahead(root: Path, name: str, *, wanted: bool, force: bool = False) -> Iterator[Ahead]:
+    """Kernels that import while the plan is still being made, which takes a second where an import takes two.
+
+    They begin where they are `wanted` and somebody's submission was never graded, or `force` is given. What they
+    import is read from the release in its usual place; `warmed` takes them if the plan asks for the same.
+    """
+    preload = _likely(root, name) if wanted and (force or _anyone_is_new(root, name)) else None
+    if preload is None:
+        yield NOTHING
+        return
+    with closing(sandbox.kernels(preload)) as kernels:
+        yield Ahead(preload, kernels)
+
+
+def _likely(root: Path, name: str) -> tuple[str, ...] | None:
+    """What kernels will have to import; None if that cannot be told yet, and why the plan will say."""
+    try:
+        course.need_name(name)
+        ours = (root / "assignments" / name / "assignment.yaml").is_file()
+        stated = course.assignment(root, name).preload if ours else None
+        files = sorted((root / "release" / name).glob("*.ipynb"))
+        notebooks = [notebook.parse(file.read_bytes(), file.name) for file in files]
+    except (CoursekitError, OSError):
+        return None
+    return _preload(stated, notebooks) if notebooks else None
+
+
+def _anyone_is_new(root: Path, name: str) -> bool:
+    """Whether somebody handed in who was never graded."""
+    kept, submitted = root / shelf.FOLDER / name, root / "submitted"
+    try:
+        known = {folder.name for folder in kept.iterdir()} if kept.is_dir() else set()
+        return any((folder / name).is_dir() for folder in submitted.iterdir() if folder.name not in known)
+    except OSError:
+        return False
+
+
+@contextmanager
+def warmed(plan: Plan, begun: Ahead = NOTHING) -> Iterator[Warm]:
     """The plan with warm interpreters, for as long as the context lasts; in a sandbox without walls, as it is.
 
     Of a plan that is to run cold only the trusted processes are warm, in which nothing of a student's runs.
+    `begun` is closed by whoever began it.
     """
     if plan.sandbox == "none":
         yield Warm(plan)
@@ -61,7 +111,11 @@ def warmed(plan: Plan) -> Iterator[Warm]:
         zygotes = {"Examinations": checks}
         paths = Zygotes(examinations=checks.path)
         if not plan.cold:
-            kernels = ends.enter_context(closing(sandbox.kernels(_preload(plan))))
+            preload = _preload(plan.assignment.preload, [plan.notebooks[stem] for stem in sorted(plan.notebooks)])
+            if begun.kernels is None or begun.preload != preload:
+                kernels = ends.enter_context(closing(sandbox.kernels(preload)))
+            else:
+                kernels = begun.kernels
             zygotes["Notebooks"] = kernels
             paths = msgspec.structs.replace(paths, kernels=kernels.path)
         if plan.assignment.artifact and not plan.cold:  # else no model is opened
@@ -71,11 +125,11 @@ def warmed(plan: Plan) -> Iterator[Warm]:
         yield Warm(msgspec.structs.replace(plan, zygotes=paths), zygotes)
 
 
-def _preload(plan: Plan) -> Sequence[str]:
+def _preload(stated: Sequence[str] | None, notebooks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """What every notebook imports: as it is stated, or else what the released ones do."""
-    if plan.assignment.preload is not None:
-        return plan.assignment.preload
-    return imports(cell["source"] for nb in plan.notebooks.values() for cell in notebook.code_cells(nb))
+    if stated is not None:
+        return tuple(stated)
+    return tuple(imports(cell["source"] for nb in notebooks for cell in notebook.code_cells(dict(nb))))
 
 
 def imports(sources: Iterable[str]) -> list[str]:

@@ -50,7 +50,7 @@ def grade(
     """
     if scheduler and jobs:
         raise click.UsageError("--jobs is for this machine; on a scheduler's workers, start them with --nthreads N.")
-    from coursekit import batch, planning  # noqa: PLC0415 - help must come at once
+    from coursekit import batch, planning, warming  # noqa: PLC0415 - help must come at once
     from coursekit import course as courses  # noqa: PLC0415
     from coursekit.cli.tables import decision_table  # noqa: PLC0415
     from coursekit.report import terminal  # noqa: PLC0415
@@ -63,22 +63,25 @@ def grade(
         else:
             printing.show(decision_table(foreseen))
         return
-    total = len(courses.submissions(planning.facts(root)[1].submitted, name, students))
     done: list[Decision] = []
-    with progress.progress(total, f"Grading {name}") as tell:
-        scores = batch.grade_class(
-            root,
-            name,
-            students=students,
-            jobs=jobs or 0,
-            box=sandbox,
-            scheduler=scheduler,
-            force=force,
-            cold=asked["cold"],
-            explain=done.extend,
-            progress=tell,
-            notice=tell.notice,
-        )
+    warm = not (scheduler or asked["cold"] or sandbox == "none")
+    with warming.ahead(root, name, wanted=warm, force=force) as ahead:
+        total = len(courses.submissions(planning.facts(root)[1].submitted, name, students))
+        with progress.progress(total, f"Grading {name}") as tell:
+            scores = batch.grade_class(
+                root,
+                name,
+                students=students,
+                jobs=jobs or 0,
+                box=sandbox,
+                scheduler=scheduler,
+                ahead=ahead,
+                force=force,
+                cold=asked["cold"],
+                explain=done.extend,
+                progress=tell,
+                notice=tell.notice,
+            )
     if as_json:
         printing.document("class", assignment=name, scores=scores, **({"decisions": done} if asked["explain"] else {}))
         return
