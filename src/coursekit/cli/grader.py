@@ -57,11 +57,7 @@ def grade(
 
     root, force = courses.find(course), asked["force"]
     if asked["dry_run"]:
-        foreseen = batch.foresee(root, name, students=students, box=sandbox, force=force)
-        if as_json:
-            printing.document("decisions", assignment=name, decisions=foreseen)
-        else:
-            printing.show(decision_table(foreseen))
+        _foreseen(name, batch.foresee(root, name, students=students, box=sandbox, force=force), as_json=as_json)
         return
     done: list[Decision] = []
     warm = not (scheduler or asked["cold"] or sandbox == "none")
@@ -89,6 +85,16 @@ def grade(
     kept = sum(each.action in ("keep", "record") for each in done)
     told = f"{len(done) - kept} graded, {kept} kept as they were.    " if kept else ""
     click.echo(f"{told}Scores: {root / 'scores'}    Next: coursekit report {name}")
+
+
+def _foreseen(name: str, decisions: list[Decision], *, as_json: bool) -> None:
+    """Show what would be done."""
+    from coursekit.cli.tables import decision_table  # noqa: PLC0415 - help must come at once
+
+    if as_json:
+        printing.document("decisions", assignment=name, decisions=decisions)
+    else:
+        printing.show(decision_table(decisions))
 
 
 @click.command()
