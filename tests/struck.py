@@ -141,9 +141,9 @@ def held(root: Path, student: str) -> dict[str, Any]:
     return {"files": files, "rows": rows}
 
 
-def score(root: Path, student: str) -> Score | None:
+def score(root: Path, student: str, name: str = NAME) -> Score | None:
     """What was written down for a student."""
-    return course.score(root, student, NAME)
+    return course.score(root, student, name)
 
 
 # --- Running a command, and what it leaves ----------------------------------------------------------------------------

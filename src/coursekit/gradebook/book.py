@@ -11,12 +11,13 @@ from typing import Any, Self
 import nbgrader.api as nb
 from nbformat import v4
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy.exc import SQLAlchemyError
 
 from coursekit.cellgrades import ids_among
 from coursekit.errors import CourseError
 from coursekit.gradebook import database, recording
 from coursekit.gradebook.chatter import hearing, listening, one_line
-from coursekit.gradebook.configuration import Settings, configuration
+from coursekit.gradebook.configuration import CONFIG_FILE, Settings, configuration
 from coursekit.gradebook.names import accept
 from coursekit.ingredients import sha256
 from coursekit.records import GradedCell, Record, Score
@@ -192,12 +193,20 @@ class Gradebook:
         return ids_among({notebook.name: [cell.name for cell in notebook.source_cells] for notebook in notebooks})
 
     def _ask_policy(self, student: str, name: str, stems: Sequence[str]) -> None:
+        """Have nbgrader ask it. Raises CourseError for whatever else than the database fails: it is a program."""
         with listening(self._settings.root) as chatter:
             config = configuration(self._settings.root, chatter)
-            policy = AssignLatePenalties(config=config, log=chatter.log)
-            for stem in stems:
-                about = {"assignment": name, "student": student, "notebook": stem, "db_url": self._settings.db_url}
-                policy.preprocess(v4.new_notebook(), {"nbgrader": about})
+            try:
+                policy = AssignLatePenalties(config=config, log=chatter.log)
+                for stem in stems:
+                    about = {"assignment": name, "student": student, "notebook": stem, "db_url": self._settings.db_url}
+                    policy.preprocess(v4.new_notebook(), {"nbgrader": about})
+            except (SQLAlchemyError, nb.MissingEntry):
+                raise
+            except Exception as error:
+                what = f"the late policy broke: {one_line(f'{type(error).__name__}: {error}')}."
+                fix = "correct the plugin that AssignLatePenalties.plugin_class names, and grade again."
+                raise CourseError(what, where=str(self._settings.root / CONFIG_FILE), fix=fix) from error
 
     @contextlib.contextmanager
     def _working(self, name: str) -> Iterator[None]:
