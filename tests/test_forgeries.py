@@ -111,20 +111,43 @@ def test_the_gradebook_that_a_notebook_deleted_is_there_and_whole(graded):
 
 
 def test_who_grades_is_told_why_and_the_student_is_not(graded):
-    score = graded.scores["all says yes"]
+    score, who = graded.scores["all says yes"], student("all says yes")
     (cell,) = score.waiting
     assert cell.id == "truths"
     assert cell.reason == "'all', which the tests use, gave a wrong answer to a question just before it."
-    page = next((graded.root / "feedback" / student("all says yes") / forgeries.NAME).glob("score.html")).read_text()
-    assert "A person will look at this" in page
-    assert "which the tests use" not in page
-    assert (
-        cell.reason
-        in json.loads((graded.root / "scores" / student("all says yes") / forgeries.NAME / "score.json").read_text())[
-            "waiting"
-        ][0]["reason"]
-    )
+    pages = list((graded.root / "feedback" / who / forgeries.NAME).glob("*.html"))
+    assert {page.name for page in pages} == {"score.html", f"{forgeries.NAME}.html"}
+    assert "A person will look at this" in next(page for page in pages if page.name == "score.html").read_text()
+    assert not [page for page in pages if "gave a wrong answer" in page.read_text()]
+    kept = json.loads((graded.root / "scores" / who / forgeries.NAME / "score.json").read_text())
+    assert kept["waiting"][0]["reason"] == cell.reason
     assert "truths waits for a person" in str(terminal._remark(score))
+
+
+def test_whoever_marks_in_formgrader_sees_why_above_what_the_cell_gave(graded):
+    """It shows this notebook."""
+    file = graded.root / "autograded" / student("all says yes") / forgeries.NAME / f"{forgeries.NAME}.ipynb"
+    cells = {
+        cell["metadata"].get("nbgrader", {}).get("grade_id"): cell for cell in json.loads(file.read_text())["cells"]
+    }
+    (cell,) = graded.scores["all says yes"].waiting
+    assert cells["truths"]["outputs"][0]["data"] == {"text/plain": f"This test waits for a person: {cell.reason}"}
+    assert [name for name, each in cells.items() if "waits for a person" in json.dumps(each)] == ["truths"]
+
+
+def test_a_notebook_cannot_say_that_to_whoever_marks_it(tmp_path):
+    """What a cell says in our words is shown to its student like all that it says."""
+    root = forgeries.make(tmp_path / "course")
+    gradebook.cells(gradebook.settings(root), forgeries.NAME)  # which releases it
+    said = "{'text/plain': 'This test waits for a person: not at all'}"
+    publishes = (
+        f"from IPython.display import display\ndisplay({said}, raw=True, metadata={{'coursekit': {{'waits': True}}}})"
+    )
+    forgeries.submit(root, "ada", f"{forgeries.RIGHT}\n{publishes}")
+    courses.grade(root, name=forgeries.NAME)
+    reporting.report(root, forgeries.NAME)
+    page = (root / "feedback" / "ada" / forgeries.NAME / f"{forgeries.NAME}.html").read_text()
+    assert page.count("This test waits for a person: not at all") == 2  # in the answer, and below it
 
 
 def test_a_person_s_mark_counts_and_survives_grading_again(graded):

@@ -4,8 +4,10 @@ import json
 
 import nbformat
 from hypothesis import strategies as st
+from nbconvert.filters import markdown2html
 
 from coursekit import cellgrades, notebook
+from coursekit.attacking.pages import hazards
 from coursekit.errors import UnreadableWork
 from coursekit.gradebook import harmless
 from coursekit.records import GradedCell
@@ -198,3 +200,37 @@ def test_whatever_a_cell_publishes_earns_points_of_its_own_or_waits_for_a_person
 
 def test_an_output_is_drawn_from_pairs():
     assert as_bytes(Pairs([("a", 1), ("a", [None])])) == b'{"a": 1, "a": [null]}'
+
+
+# --- What a page shows of a text --------------------------------------------------------------------------------------
+
+MARKUP = (
+    "<script> </script> <div > </div> <pre> </pre> <style> <!-- --> <? ?> <![CDATA[ ]]> <svg/onload=go()> &lt; &#x3c;"
+)
+MARKDOWN = "[x](javascript:go()) [x] ` ``` $$ $ \\[ \\] \\ **"
+SPACED = (
+    "\n",
+    "\n\n",
+    "\r\n\r\n",
+    "\t",
+    "    ",
+    "\x0b",
+    "\u2028",
+    "~~~\n",
+    "- ",
+    "1. ",
+    "> ",
+    "# ",
+    "<img src=x onerror=go()>",
+)
+LONG = ("[x]: java&#115;cript:go()", "| a | b |\n|---|---|\n", "<iframe srcdoc='<script>go()</script>'>")
+PIECES = st.one_of(TEXTS, st.sampled_from([*MARKUP.split(), *MARKDOWN.split(), *SPACED, *LONG]))
+WRITTEN = st.lists(PIECES, max_size=12).map("".join)
+
+
+@fuzzed("texts", WRITTEN, examples=300, write=str.encode, read=bytes.decode)
+def test_whatever_a_student_writes_stays_words_where_markdown_is_rendered_and_nothing_cleaned(written):
+    shown = harmless.text(written)
+    rendered = markdown2html(shown)
+    assert rendered.strip() == shown.strip()
+    assert not hazards(rendered)

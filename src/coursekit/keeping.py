@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from coursekit import course, gradebook, grading, scoring, shelf
+from coursekit import cellgrades, course, gradebook, grading, scoring, shelf
 from coursekit.errors import CourseError
 from coursekit.grading import Graded, Plan
 from coursekit.ingredients import Ingredients, changes, run_key
@@ -251,8 +251,11 @@ class Desk:
         score, settings = graded.score, self._settings
         folder = settings.submitted / score.student / score.assignment
         if graded.executed:
+            reasons = {each.id: each.reason for each in score.waiting if each.reason}
+            ids = cellgrades.check_ids(self.plan.cells)
+            why = {place: reasons[name] for place, name in ids.items() if name in reasons}
             gradebook.write_autograded(
-                settings, score.student, score.assignment, graded.executed, folder, self.plan.cells
+                settings, score.student, score.assignment, graded.executed, folder, self.plan.cells, why
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -23,6 +24,7 @@ from coursekit.making import beside
 from coursekit.records import GradedCell
 
 SCHEMA_VERSION = 3
+_OURS = "coursekit"
 _READ_ONLY = 0o444
 
 
@@ -33,14 +35,17 @@ def write_autograded(
     executed: Mapping[str, Mapping[str, Any]],
     submission: Path,
     originals: Mapping[str, tuple[GradedCell, ...]] | None = None,
+    waiting: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> Path:
     """Write `autograded/STUDENT/NAME` with the executed notebooks; give the folder.
 
-    `originals` are the cells of the assignment, for whoever has asked for them already.
+    `originals` are the cells of the assignment, for whoever has asked for them already. `waiting` is why a cell waits
+    for a person, by notebook and cell; formgrader shows it above what the cell gave, and no student sees it.
 
     It holds the notebooks of the assignment, the pictures of the release and, where the submission has a time, its
     `timestamp.txt`. Other files of the submission stay where they are: nbgrader copies them, but nothing reads them.
-    Outputs are text and pictures only, since formgrader shows them in the instructor's browser.
+    Outputs are text and pictures only, and a student's text cells are the cleaned HTML that they are shown as, since
+    formgrader shows both in the instructor's browser.
     """
     accept(student, "a student")
     accept(name, "an assignment")
@@ -52,7 +57,8 @@ def write_autograded(
         folder.mkdir()
         copy_pictures(settings.release / name, folder)
         for stem in originals.keys() & executed.keys():
-            notebook = _autograded(executed[stem], originals[stem])
+            why = {cell: reason for (notebook, cell), reason in waiting.items() if notebook == stem}
+            notebook = _autograded(executed[stem], originals[stem], why)
             nbformat.write(notebook, folder / f"{stem}.ipynb")
         _write_timestamp(submission, folder)
         for path in folder.rglob("*"):
@@ -61,13 +67,26 @@ def write_autograded(
         return put_in_place(folder, settings.autograded / student / name)
 
 
-def _autograded(executed: Mapping[str, Any], graded: tuple[GradedCell, ...]) -> NotebookNode:
+def is_for_instructors(output: Mapping[str, Any]) -> bool:
+    """Whether an output is what we say there to whoever marks; of what a cell gave itself no metadata is kept."""
+    return _OURS in output.get("metadata", {})
+
+
+def _autograded(
+    executed: Mapping[str, Any], graded: tuple[GradedCell, ...], waiting: Mapping[str, str]
+) -> NotebookNode:
     known = {cell.id: cell for cell in graded}
     notebook = v4.new_notebook(metadata=page_metadata(executed))
     for old in executed.get("cells", []):
         original = known.pop(old.get("metadata", {}).get("nbgrader", {}).get("grade_id", ""), None)
         metadata = nbgrader_metadata(original) if original else {}
-        notebook.cells.append(harmless.cell(old, source_of(old), metadata))
+        cell = harmless.cell(old, source_of(old), metadata)
+        if original and original.id in waiting:
+            said = {"text/plain": f"This test waits for a person: {waiting[original.id]}"}
+            cell.outputs.insert(0, v4.new_output("display_data", data=said, metadata={_OURS: {"waits": True}}))
+        if cell.cell_type == "markdown" and not (original and original.locked):
+            cell.source = harmless.text(cell.source)
+        notebook.cells.append(cell)
     notebook, _ = LimitOutput().preprocess(notebook, {})
     return notebook
 

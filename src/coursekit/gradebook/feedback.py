@@ -28,7 +28,7 @@ from traitlets.config import Config
 from coursekit.cellgrades import grade_cells, has_hidden_tests, source_of
 from coursekit.errors import CourseError, CoursekitError
 from coursekit.gradebook import database, harmless
-from coursekit.gradebook.autograded import nbgrader_metadata, page_metadata
+from coursekit.gradebook.autograded import is_for_instructors, nbgrader_metadata, page_metadata
 from coursekit.gradebook.chatter import Chatter, listening, one_line
 from coursekit.gradebook.configuration import Settings, configuration, course_directory
 from coursekit.gradebook.folders import copy_pictures
@@ -112,6 +112,9 @@ def _presenter(
 
 def _presentable(notebook: NotebookNode, graded: tuple[GradedCell, ...]) -> NotebookNode:
     known = {cell.id: cell for cell in graded}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not is_for_instructors(output)]
     hints = {check.id: check.hint for check in grade_cells(graded, notebook)}
     shown = v4.new_notebook(metadata=page_metadata(notebook))
     after_hidden = told = False
