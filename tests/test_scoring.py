@@ -125,6 +125,58 @@ def test_a_score_sums_its_checks_and_lists_what_waits_beside_them():
     assert (score.waiting[0].points, score.withheld, score.notes) == (5, 2, ("Mended.",))
 
 
+def target(name, *needs, outcome="passed"):
+    """A target that measured well, and needs these."""
+    made = Target(id=name, metric="file_bytes", points=3.0, at_most=Band(pass_=2, full=1), needs=needs)
+    earned = {"passed": 3.0, "broken": "unscored"}.get(outcome, 0.0)
+    return Check(id=name, sentence="", outcome=outcome, points=3.0, earned=earned, hint="Said.", target=made)
+
+
+def outcomes(*checks):
+    return {each.id: each.outcome for each in scoring.score(QUANTIZE, "ada", checks).checks}
+
+
+def test_a_target_whose_needs_passed_counts():
+    score = scoring.score(QUANTIZE, "ada", [target("size", "a", "acc"), check("a"), target("acc")])
+    assert (score.earned, score.checks[0]) == (9.0, target("size", "a", "acc"))
+
+
+@pytest.mark.parametrize("outcome", ["failed", "blocked"])
+def test_a_target_earns_nothing_without_what_it_needs_and_says_so(outcome):
+    score = scoring.score(QUANTIZE, "ada", [target("size", "a", "acc"), check("a"), target("acc", outcome=outcome)])
+    assert (score.earned, score.possible) == (3.0, 9.0)
+    assert (score.checks[0].outcome, score.checks[0].earned) == ("blocked", 0.0)
+    assert score.checks[0].hint == "It counts once 'acc' passed."
+
+
+def test_what_needs_a_target_that_lacks_its_own_needs_falls_too_in_whatever_order_they_stand():
+    chain = [target("size", "arena"), target("arena", "acc"), target("acc", "a"), check("a", "failed", earned=0.0)]
+    expected = {"size": "blocked", "arena": "blocked", "acc": "blocked", "a": "failed"}
+    assert outcomes(*chain) == expected
+    assert outcomes(*reversed(chain)) == expected
+
+
+def test_targets_that_need_each_other_stand_and_fall_together():
+    assert outcomes(target("size", "acc"), target("acc", "size")) == {"size": "passed", "acc": "passed"}
+    fallen = outcomes(target("size", "acc"), target("acc", "size", "a"), check("a", "failed", earned=0.0))
+    assert fallen == {"size": "blocked", "acc": "blocked", "a": "failed"}
+
+
+def test_a_need_that_was_not_asked_here_is_none():
+    assert outcomes(target("size", "hidden")) == {"size": "passed"}
+
+
+def test_what_failed_by_itself_keeps_its_own_word_and_hint():
+    score = scoring.score(QUANTIZE, "ada", [target("size", "a", outcome="failed"), check("a", "failed", earned=0.0)])
+    assert (score.checks[0].outcome, score.checks[0].hint) == ("failed", "Said.")
+
+
+def test_a_need_that_broke_leaves_no_score_and_no_zero():
+    score = scoring.score(QUANTIZE, "ada", [target("size", "acc"), target("acc", outcome="broken")])
+    assert (score.status, score.earned) == ("unscored", "unscored")
+    assert score.reason.startswith("The check 'acc' broke")
+
+
 def test_a_broken_check_leaves_the_submission_unscored_and_says_whose_move_it_is():
     score = scoring.score(QUANTIZE, "ada", [check("a"), check("b", "broken", earned="unscored")])
     assert (score.status, score.earned, score.possible) == ("unscored", "unscored", 6)

@@ -229,3 +229,25 @@ def test_an_assignment_whose_checks_and_cells_mirror_each_other_is_accepted():
 )
 def test_checks_and_cells_that_do_not_match_are_refused(text, checks, cells, sentence):
     assert refusal(specs.check_points, read(text), checks, cells, WHERE).startswith(f"{WHERE}: {sentence}")
+
+
+def needing(*names):
+    return read(WHOLE.replace("{id: arena,", f"{{id: arena, needs: [{', '.join(names)}],"))
+
+
+def test_a_target_may_need_any_check_of_the_assignment():
+    specs.check_needs(needing("size", "roundtrip"), CELLS, WHERE)
+    specs.check_needs(read(), CELLS, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [("roundtripp", "did you mean 'roundtrip'?"), ("why", "name a check"), ("quantize", "name a check")],
+)
+def test_a_target_that_needs_what_is_no_check_is_refused(name, fix):
+    sentence = f"{WHERE}: target 'arena' needs '{name}', which is no check. Fix: {fix}"
+    assert refusal(specs.check_needs, needing("size", name), CELLS, WHERE).startswith(sentence)
+
+
+def test_a_target_that_needs_itself_is_refused():
+    assert refusal(needing, "arena").startswith(f"{WHERE}: target 'arena' needs itself.")

@@ -194,6 +194,7 @@ def review(root: Path, name: str, cells: tuple[GradedCell, ...]) -> Assignment:
             profiles.load(target.profile, course.profile_folders(root))
     asked = examiner.listed(checks(root / "assignments" / name, root / "autograder" / name))
     specs.check_points(spec, asked, cells, where)
+    specs.check_needs(spec, cells, where)
     return spec
 
 

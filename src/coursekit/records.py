@@ -88,6 +88,8 @@ class Target(Record, frozen=True, kw_only=True):
     at_least: Band | None = None
     profile: str | None = None
     data: Literal["hidden", "public"] | None = None
+    needs: tuple[str, ...] = ()
+    """Ids of checks that have to pass before this one counts: a model that is small and useless earns nothing by it."""
     title: str = ""
     """The sentence a student reads; drawn from metric and band when empty."""
     hint: str = ""

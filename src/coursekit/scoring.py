@@ -125,6 +125,31 @@ def _distance(target: Target, value: float) -> str:
 # --- One submission --------------------------------------------------------------------------------------------------
 
 
+def after_needs(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Give the checks; a target that needs one which did not pass is blocked, as is what needs that target.
+
+    A need that is not among the checks, such as a hidden one in a student's own check, is not asked for.
+    """
+    asked = {check.id for check in checks}
+    passed = {check.id for check in checks if check.outcome == "passed"}
+    while falls := {check.id for check in checks if check.id in passed and _missed(check, asked - passed)}:
+        passed -= falls
+    return tuple(
+        check if check.outcome != "passed" or check.id in passed else _blocked(check, _missed(check, asked - passed))
+        for check in checks
+    )
+
+
+def _missed(check: Check, not_passed: set[str]) -> list[str]:
+    """Give the ids of what a target needs and has not got."""
+    return [name for name in check.target.needs if name in not_passed] if check.target else []
+
+
+def _blocked(check: Check, missed: Sequence[str]) -> Check:
+    names = " and ".join(f"'{name}'" for name in missed)
+    return msgspec.structs.replace(check, outcome="blocked", earned=0.0, hint=f"It counts once {names} passed.")
+
+
 def earned(checks: Iterable[Check], broken: str = "") -> float | Unscored:
     """Give the sum of the points, or the word if a check or the machine broke."""
     points = [check.earned for check in checks]
@@ -155,6 +180,7 @@ def score(
     What can be earned (`possible`) counts the checks; cells that wait for a person are listed beside it. If anything
     broke there is no score, and the reason names whose move it is.
     """
+    checks = after_needs(checks)
     points = earned(checks, broken)
     return Score(
         assignment=assignment.name,
@@ -164,7 +190,7 @@ def score(
         reason=_reason(checks, broken) if points == "unscored" else "",
         earned=points,
         possible=total(check.points for check in checks),
-        checks=tuple(checks),
+        checks=checks,
         waiting=tuple(waiting),
         withheld=withheld,
         notes=tuple(notes),

@@ -138,6 +138,8 @@ def _check_target(target: Target, spec: Assignment, where: str) -> None:
         raise SpecError(f"{name} has no metric.", where=where)
     _need_positive(target.points, f"{name}: points", where)
     _check_band(target, name, where)
+    if target.id in target.needs:
+        raise SpecError(f"{name} needs itself.", where=where, fix="name another check, or none.")
     if spec.artifact is None:
         fix = "add 'artifact: {path: model.tflite}', the file that the notebook writes."
         raise SpecError(f"{name} measures the artifact, and none is declared.", where=where, fix=fix)
@@ -194,6 +196,17 @@ def check_points(
     for cell in unmatched:
         what = f"grade cell '{cell.id}' of {assignment.notebook} has neither a check nor a test of its own."
         raise SpecError(what, where=where, fix="add a check with this id, write asserts into it, or delete it.")
+
+
+def check_needs(assignment: Assignment, cells: Sequence[GradedCell], where: str) -> None:
+    """Refuse a target that needs what is no check: a check has an automatically graded cell of its name."""
+    known = [cell.id for cell in cells if cell.grade and not cell.manual]
+    for target in assignment.targets:
+        for name in target.needs:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                fix = f"did you mean '{close[0]}'?" if close else "name a check or a target of this assignment."
+                raise SpecError(f"target '{target.id}' needs '{name}', which is no check.", where=where, fix=fix)
 
 
 def _check_cell(kind: str, points: float, cell: GradedCell, notebook: str, where: str) -> None:
