@@ -22,7 +22,6 @@ earns: {five: 0}
     "crashes": """\
 why: It does not run, so nothing can be asked.
 cells: {answer: "raise RuntimeError"}
-earns: {five: 0, arrays: 0}
 blocked: [five, arrays]
 """,
     "not-blocked": """\

@@ -96,7 +96,7 @@ def judge(name: str, case: str, expected: Case, score: Score) -> Proof:
     """Compare what was earned with what is written down, check by check."""
     earned: dict[str, float | Unscored] = {check.id: check.earned for check in score.checks}
     full = {check.id: check.points for check in score.checks}
-    due = full | expected.earns
+    due = full | dict.fromkeys(expected.blocked, 0.0) | expected.earns
     differences = [
         f"{check}: earned {earned.get(check, 'nothing, for there is no such check')}, {due[check]:g} is written down"
         for check in due

@@ -379,7 +379,7 @@ class Case(Record, frozen=True, kw_only=True):
     earns: dict[str, float] = {}
     """Check id -> points, for every check that does not earn full points."""
     blocked: tuple[str, ...] = ()
-    """Checks that must be blocked, not failed."""
+    """Checks that must be blocked, not failed; they earn nothing."""
 
 
 class Proof(Record, frozen=True, kw_only=True):
