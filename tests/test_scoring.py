@@ -146,7 +146,7 @@ def test_a_target_earns_nothing_without_what_it_needs_and_says_so(outcome):
     score = scoring.score(QUANTIZE, "ada", [target("size", "a", "acc"), check("a"), target("acc", outcome=outcome)])
     assert (score.earned, score.possible) == (3.0, 9.0)
     assert (score.checks[0].outcome, score.checks[0].earned) == ("blocked", 0.0)
-    assert score.checks[0].hint == "It counts once 'acc' passed."
+    assert score.checks[0].hint == "It counts only once 'acc' has passed."
 
 
 def test_what_needs_a_target_that_lacks_its_own_needs_falls_too_in_whatever_order_they_stand():

@@ -147,7 +147,8 @@ def _missed(check: Check, not_passed: set[str]) -> list[str]:
 
 def _blocked(check: Check, missed: Sequence[str]) -> Check:
     names = " and ".join(f"'{name}'" for name in missed)
-    return msgspec.structs.replace(check, outcome="blocked", earned=0.0, hint=f"It counts once {names} passed.")
+    hint = f"It counts only once {names} {'has' if len(missed) == 1 else 'have'} passed."
+    return msgspec.structs.replace(check, outcome="blocked", earned=0.0, hint=hint)
 
 
 def earned(checks: Iterable[Check], broken: str = "") -> float | Unscored:
