@@ -133,8 +133,9 @@ def test_a_machine_that_ends_everything_while_a_box_starts_leaves_nothing_of_it(
     with struck.running(tmp_path, before=hanging, command=command) as process:
         (child,) = {each for each in struck.named(process, "sleep 1000", 2) if each.parent().name() == "sleep"}
         for each in struck.below(process):
-            if each != child and each.name() != "bwrap":
-                each.terminate()
+            with suppress(psutil.NoSuchProcess):
+                if each != child and each.name() != "bwrap":
+                    each.terminate()
         assert struck.ended(process, tmp_path).code == 128 + signal.SIGTERM
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import coursekit
+import struck
 from coursekit import sandbox, wire
 from coursekit.errors import MissingWork, SandboxError, UnreadableWork
 from coursekit.records import Limits
@@ -849,3 +850,47 @@ def test_a_module_of_ours_runs_in_a_box_with_its_files():
     inside = sandbox.runner("bwrap", LIMITS)
     finished = inside(["json.tool", "in.json"], {"in.json": b'{"a":1}'})
     assert json.loads(finished.stdout) == {"a": 1}
+
+
+# --- What boxes read, where anyone may reach it ----------------------------------------------------------------------
+
+STAGES = """
+import json, os, sys
+from pathlib import Path
+from coursekit import sandbox
+from coursekit.records import Limits
+from coursekit.sandbox import bwrap
+from coursekit.sandbox.program import run
+
+bwrap.stage()
+with sandbox.closing(sandbox.open_box("bwrap", Limits())) as box:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{box._process.pid}/status").read_text().splitlines())
+    program = Path(f"/proc/{box._process.pid}/cmdline").read_bytes().split(b"\\0")[0].decode()
+    told = run(box, [sys.executable, "-c", "import os; print(os.listdir('/'), os.getgroups())"], {}, seconds=20)
+said = {"staged": box.staged, "program": program, "uid": status["Uid"].split(), "groups": status["Groups"].split()}
+print(json.dumps({**said, "inside": told.stdout.decode(), "returncode": told.returncode}))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root stages nothing")
+def test_a_process_of_root_s_that_staged_once_starts_each_box_directly_as_nobody_in_particular():
+    before = Path("/proc/self/mountinfo").read_text()
+    told = json.loads(subprocess.check_output([sys.executable, "-c", STAGES], text=True))
+    assert told["staged"]
+    assert told["program"].endswith("bwrap")
+    assert len(set(told["uid"])) == 1
+    assert int(told["uid"][0]) >= 2_000_000_000
+    assert told["groups"] == []
+    assert told["returncode"] == 0
+    listed, groups = told["inside"].strip().rsplit("] ", 1)
+    assert "run" in listed
+    assert groups == "[]"
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever is not root stages nothing")
+def test_a_root_who_may_not_mount_stages_nothing_and_each_box_says_so():
+    refused = [*struck.within("--unshare-user", "--uid", "0", "--gid", "0", "--cap-drop", "ALL")]
+    done = subprocess.run([*refused, sys.executable, "-c", STAGES], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "SandboxError: no box can be made here" in done.stderr

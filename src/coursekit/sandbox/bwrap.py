@@ -25,12 +25,12 @@ from typing import IO
 
 from coursekit.errors import SandboxError
 from coursekit.records import Limits
-from coursekit.sandbox import mounts, proc, seccomp
+from coursekit.sandbox import launch, mounts, proc, seccomp
 from coursekit.sandbox.box import Entry
-from coursekit.sandbox.uids import STAGING, Uid
+from coursekit.sandbox.uids import STAGING, Uid, make_folders
 from coursekit.sandbox.watch import Watch
 
-_LAUNCH = Path(__file__).with_name("launch.py")
+_LAUNCH = Path(launch.__file__)
 # It reads what nobody writes until the grader closes the pipe or ends, however that happens.
 _HOLD = ("/bin/sh", "-c", "echo ready; exec cat")
 _GUARD = 'trap "" HUP INT TERM; read -r box && cat && kill -s KILL -- "-$box"'
@@ -72,6 +72,8 @@ class BwrapBox:
     """One box. The thread that makes it must outlive it: bubblewrap dies with the thread that started it."""
 
     name = "bwrap"
+    staged = False
+    """Whether what boxes read is where anyone may reach it already; see `stage`."""
     work = mounts.WORK
     home = mounts.HOME
     sockets = mounts.SOCKETS
@@ -116,10 +118,9 @@ class BwrapBox:
 
     def _binds(self) -> list[tuple[str, str, str]]:
         """Each readable path: where it lies, where bubblewrap finds it, where it appears."""
-        paths = [str(path) for path in mounts.readable()]
-        if not self._uid:
-            return [(path, path, path) for path in paths]
-        return [(path, f"{STAGING}/{index}", path) for index, path in enumerate(paths)]
+        if self._uid:
+            return [(path, found, path) for path, found in _staging()]
+        return [(path, path, path) for path in map(str, mounts.readable())]
 
     def _arguments(self, binds: list[tuple[str, str, str]], status: int, opened: list[int]) -> list[str]:
         rules, passwd, group = opened
@@ -149,9 +150,9 @@ class BwrapBox:
             words = _descriptor(given.encode(), "words", passed)
             argv = [bubblewrap, "--args", str(words), *_HOLD]
             order = b""
-            if self._uid:
-                staged = [(source, found) for source, found, _ in binds]
-                facts = {"staging": str(STAGING), "binds": staged, "uid": self._uid.number, "argv": argv}
+            user = self._uid.number if self._uid and self.staged else None
+            if self._uid and not self.staged:
+                facts = {"staging": str(STAGING), "binds": _staging(), "uid": self._uid.number, "argv": argv}
                 order = json.dumps(facts).encode() + b"\n"
                 argv = [sys.executable, "-I", "-S", str(_LAUNCH)]
             process = subprocess.Popen(
@@ -164,6 +165,9 @@ class BwrapBox:
                 pass_fds=(writing, words, *opened),
                 start_new_session=True,
                 cwd="/",
+                user=user,
+                group=user,
+                extra_groups=None if user is None else (),
             )
         assert process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
         with suppress(BrokenPipeError):  # it has ended already, and its last words say why
@@ -271,6 +275,22 @@ class BwrapBox:
             finally:
                 self._kill()
                 self._process.wait()  # it returns when the namespace is empty
+
+
+def stage() -> None:
+    """Put what boxes read where anyone may reach it, for all boxes of this process and its forks: once, not for each.
+
+    It is in a mount namespace of its own from here on. Where this root may not do that, each box says so as it starts.
+    """
+    with suppress(OSError):
+        make_folders()
+        launch.stage(str(STAGING), _staging())
+        BwrapBox.staged = True
+
+
+def _staging() -> list[tuple[str, str]]:
+    """Each readable path, and the place where anyone may reach it."""
+    return [(str(path), f"{STAGING}/{index}") for index, path in enumerate(mounts.readable())]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

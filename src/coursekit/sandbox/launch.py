@@ -1,6 +1,7 @@
 """Start bubblewrap for a grader who is root: first make what the box reads reachable, then stop being root.
 
-Run by path as `python -I -S launch.py`, never imported. On standard input: one line of JSON with `staging` (an empty
+Run by path as `python -I -S launch.py`, for one box; who makes many boxes does the first half once (`bwrap.stage`). On
+standard input: one line of JSON with `staging` (an empty
 folder), `binds` (pairs of a path and its place under staging), `uid` and `argv`. Bubblewrap run by root would not be a
 sandbox, and an unprivileged user cannot enter a home such as /root where the interpreter may live. So this process
 takes a mount namespace of its own, binds each path to a place anyone may reach, becomes the unprivileged user and then
@@ -15,7 +16,7 @@ import os
 import sys
 
 CLONE_NEWNS = 0x00020000
-MS_BIND, MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x1000, 0x4000, 0x40000, 0x2, 0x4
+MS_BIND, MS_REC, MS_SLAVE, MS_NOSUID, MS_NODEV = 0x1000, 0x4000, 0x80000, 0x2, 0x4
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,9 +40,12 @@ def read_line() -> bytes:
 
 
 def stage(staging: str, binds: list[tuple[str, str]]) -> None:
-    """Bind each path to its place on a memory file system that only this process and its children see."""
+    """Bind each path to its place on a memory file system that only this process and its children see.
+
+    What is mounted and unmounted elsewhere meanwhile is so here too, and nothing of this anywhere else.
+    """
     call("unshare", CLONE_NEWNS)
-    call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+    call("mount", None, b"/", None, MS_REC | MS_SLAVE, None)
     call("mount", b"tmpfs", staging.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=755,size=1m")
     for source, place in binds:
         if os.path.isdir(source):

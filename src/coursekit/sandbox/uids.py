@@ -18,13 +18,18 @@ STAGING = _HOME / "stage"
 """An empty folder that a box being launched covers with mounts which only it can see; one serves all."""
 
 
+def make_folders() -> None:
+    """Make the folders of this room, through which the box's user must get whatever the grader's umask."""
+    for folder in (_HOME, _LOCKS, STAGING):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
 class Uid:
     """A user number that is ours until `release`."""
 
     def __init__(self) -> None:
-        for folder in (_HOME, _LOCKS, STAGING):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o755)  # whatever the grader's umask: the box's user must get through
+        make_folders()
         for number in range(_FIRST, _FIRST + _COUNT):
             lock = os.open(_LOCKS / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
