@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nbconvert.filters import markdown2html
+
 from coursekit import course, proving
 from coursekit.attacking.ground import CELLS, HONEST, NAMES, SECONDS, Secrets
 from coursekit.attacking.pages import hazards
@@ -128,13 +130,16 @@ def _leaked(root: Path, attack: Attack, secret: Secrets) -> Iterator[str]:
 
 
 def _acting(root: Path, attack: Attack) -> Iterator[str]:
-    """What acts in its pages and not in those of the honest submission."""
+    """What acts in its pages and not in those of the honest submission, and in what whoever marks sees of its text."""
     for path in _given_back(root, attack):
         if path.suffix == ".html":
             twin = root / "feedback" / HONEST / attack.assignment / path.name
             usual = hazards(twin.read_text()) if twin.is_file() else Counter[str]()
             for what, count in (hazards(path.read_text()) - usual).items():
                 yield f"{path.name} has {what} {count} times more than an honest page"
+    texts = ("".join(cell["source"]) for cell in _executed(root, attack)["cells"] if cell["cell_type"] == "markdown")
+    for text in texts:  # which is rendered for whoever marks by a program that cleans nothing
+        yield from (f"formgrader would show its text with {what}" for what in hazards(markdown2html(text)))
 
 
 # --- the class --------------------------------------------------------------------------------------------------------
