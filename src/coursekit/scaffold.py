@@ -33,6 +33,7 @@ limits: {{seconds: 120, cell_seconds: 30, memory_bytes: 2_000_000_000}}
 # artifact: {{path: model.tflite, made_by: notebook, max_bytes: 1_000_000}}
 # targets:
 #   - {{id: size, metric: file_bytes, at_most: {{pass: 50_000, full: 35_000}}, points: 10}}
+# A target with `needs: [five]` counts only where the check `five` passed.
 """
 
 _PUBLIC = '''"""Checks that students have: `coursekit check` runs them."""

@@ -274,8 +274,10 @@ class Kernel:
     def uncounted(self) -> Iterator[None]:
         """What is printed meanwhile counts by itself, against a limit as large as the notebook's."""
         before, self._output_bytes = self._output_bytes, 0
-        yield
-        self._output_bytes = before
+        try:
+            yield
+        finally:
+            self._output_bytes = before
 
     def call(self, name: str, arguments: Sequence[Any], seconds: float) -> Answer:
         """Call a function that the notebook defined. Raises wire.Unsendable for arguments that cannot cross."""
