@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 from nbgrader.api import Gradebook as TheirGradebook
 
