@@ -128,9 +128,8 @@ def test_who_grades_is_told_why_and_the_student_is_not(graded):
 def test_whoever_marks_in_formgrader_sees_why_above_what_the_cell_gave(graded):
     """It shows this notebook."""
     file = graded.root / "autograded" / student("all says yes") / forgeries.NAME / f"{forgeries.NAME}.ipynb"
-    cells = {
-        cell["metadata"].get("nbgrader", {}).get("grade_id"): cell for cell in json.loads(file.read_text())["cells"]
-    }
+    found = nbformat.read(file, as_version=4).cells
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in found}
     (cell,) = graded.scores["all says yes"].waiting
     assert cells["truths"]["outputs"][0]["data"] == {"text/plain": f"This test waits for a person: {cell.reason}"}
     assert [name for name, each in cells.items() if "waits for a person" in json.dumps(each)] == ["truths"]
