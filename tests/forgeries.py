@@ -324,7 +324,8 @@ KNOWS_THE_QUESTIONS = _forged("""\
 kernel = get_ipython().kernel
 do = kernel.do_execute
 async def forged(code, silent, *args, **named):
-    is_question = code.count("lambda") > 2 or "'%d %d' % (" in code
+    asks = [line for line in code.splitlines() if line.strip().startswith("lambda: ")]
+    is_question = asks or "'%d %d' % (" in code
     if not is_question and "squares(" in code:
         code = code.splitlines()[-1] if "if " in code.splitlines()[-1] else "pass"
     return await do(code, silent, *args, **named)

@@ -128,7 +128,7 @@ READ: dict[str, tuple[bytes, dict[str, object] | str]] = {
     "a circle": (odd.read_too_early(), unknown("ADD reads 'b' before it is made")),
     "made twice": (
         odd.made_twice(),
-        unknown("TILE makes 'y', which is there already", runs="Your model makes LiteRT crash (SIGABRT)."),
+        unknown("TILE makes 'y', which is there already", runs="Your model makes LiteRT crash (SIG"),
     ),
     "an output that is stored too": (
         odd.made_and_stored(),
