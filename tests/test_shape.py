@@ -65,6 +65,7 @@ NEIGHBOURS |= {("report", "figures"), ("scoring", "figures"), ("profiles", "cost
 # What attacks import they import in a student's kernel.
 OUTSIDE = {
     "nbgrader": {"gradebook"},
+    "nbconvert": {"gradebook"},
     "jupyter_client": {"sandbox", "attacks"},
     "zmq": {"sandbox"},
     "sqlalchemy": {"gradebook"},

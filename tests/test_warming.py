@@ -4,9 +4,11 @@ import shutil
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 import courses
-from coursekit import planning, warming
+from coursekit import planning, sandbox, warming
+from coursekit.cli import cli
 
 pytestmark = pytest.mark.box
 
@@ -73,3 +75,23 @@ def test_a_guess_that_was_right_is_used_and_one_that_was_not_is_left(root):
         with warming.warmed(msgspec.structs.replace(plan(root), assignment=other), ahead) as warm:
             assert warm.zygotes["Notebooks"] is not ahead.kernels
             assert warm.plan.zygotes.kernels != ahead.kernels.path
+
+
+def test_the_command_begins_before_it_plans_and_no_second_time(root, monkeypatch):
+    done = []
+
+    def noted(room, name):
+        function = getattr(room, name)
+
+        def call(*words, **named):
+            done.append(name)
+            return function(*words, **named)
+
+        monkeypatch.setattr(room, name, call)
+
+    noted(sandbox, "kernels")
+    noted(planning, "facts")
+    noted(planning, "plan")
+    ran = CliRunner().invoke(cli, ["grade", NAME, "--force", "--course", str(root)])
+    assert ran.exit_code == 0, ran.output
+    assert done == ["kernels", "facts", "facts", "plan"]

@@ -56,7 +56,7 @@ class Desk:
     def __init__(self, root: Path, settings: gradebook.Settings, plan: Plan, book: gradebook.Gradebook) -> None:
         self._root, self._settings, self._book = root, settings, book
         self.plan = msgspec.structs.replace(plan, kept=str(root / shelf.FOLDER / plan.assignment.name))
-        self._batches = gradebook.Batches(book, self._recorded_now, self._refuse)
+        self._batches = gradebook.Batches(book, self._settle, self._refuse)
         self._unsealed: dict[str, Graded] = {}
         self._settled: dict[str, Score] = {}
         """Student -> the score, where recording it made another one of it."""
@@ -187,7 +187,7 @@ class Desk:
         """The score as it was recorded: after nbgrader's own penalty, or not there if nbgrader had no place for it."""
         return self._settled.get(score.student, score)
 
-    def _recorded_now(self, scores: Sequence[Score]) -> None:
+    def _settle(self, scores: Sequence[Score]) -> None:
         """The gradebook holds these, so that in a plain course its late policy can be asked, which looks there."""
         if self._settings.plain:
             late = self._book.late(self.plan.assignment.name, [score.student for score in scores])

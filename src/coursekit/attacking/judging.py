@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nbconvert.filters import markdown2html
-
 from coursekit import course, proving
 from coursekit.attacking.ground import CELLS, HONEST, NAMES, SECONDS, Secrets
 from coursekit.attacking.pages import hazards
 from coursekit.attacks import Attack
 from coursekit.attacks.kinds import REFUSED, SUCCEEDED
+from coursekit.gradebook import harmless
 from coursekit.records import Case, Record, Score
 
 _SPARE_SECONDS = 15.0
@@ -139,7 +138,7 @@ def _acting(root: Path, attack: Attack) -> Iterator[str]:
                 yield f"{path.name} has {what} {count} times more than an honest page"
     texts = ("".join(cell["source"]) for cell in _executed(root, attack)["cells"] if cell["cell_type"] == "markdown")
     for text in texts:  # which is rendered for whoever marks by a program that cleans nothing
-        yield from (f"formgrader would show its text with {what}" for what in hazards(markdown2html(text)))
+        yield from (f"formgrader would show its text with {what}" for what in hazards(harmless.rendered(text)))
 
 
 # --- the class --------------------------------------------------------------------------------------------------------

@@ -42,12 +42,18 @@ def markup(html: str) -> str:
     return cleaned
 
 
+def rendered(source: str) -> str:
+    """Give the HTML that formgrader makes of a text cell's source; it cleans nothing."""
+    html: str = markdown2html(source)
+    return html
+
+
 def text(source: str) -> str:
     """Give the source of a text cell as the HTML that it is shown as, in one block that Markdown leaves as it stands.
 
     For pages that render Markdown and clean nothing, as formgrader's do. A blank line would end the block.
     """
-    parts = _PREFORMATTED.split(markup(markdown2html(source)).strip())
+    parts = _PREFORMATTED.split(markup(rendered(source)).strip())
     kept = [_BLANK.sub(_NOTHING, part) if part.startswith("<pre") else _BLANKS.sub("\n", part) for part in parts]
     return f"<div>{''.join(kept)}</div>"
 
