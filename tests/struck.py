@@ -184,8 +184,11 @@ def ran(folder: Path, *words: str, before: Sequence[str] = (), **options: Any) -
 
 
 def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """What the command has started, and the command itself, first."""
-    return psutil.Process(process.pid).children(recursive=True)
+    """What the command has started, and the command itself, first: it is the oldest, whatever the numbers are.
+
+    What was left by its parent meanwhile stands beside it, and its number is smaller where they begin anew.
+    """
+    return sorted(psutil.Process(process.pid).children(recursive=True), key=psutil.Process.create_time)
 
 
 def named(process: subprocess.Popen[str], word: str, least: int = 1) -> list[psutil.Process]:
